@@ -1,0 +1,60 @@
+"""The audit trail: every security event once in the table `audit_events` and once in the log.
+
+Owns the names of the events (`<subject>.<what happened>`). Never given a token, code, secret or password.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+from idp.server import Server
+
+_log = structlog.get_logger("idp.audit")
+
+
+class Event(StrEnum):
+    SIGN_IN_SUCCEEDED = "sign_in.succeeded"
+    SIGN_IN_FAILED = "sign_in.failed"
+    SIGN_IN_LIMITED = "sign_in.limited"
+    SIGNED_OUT = "session.signed_out"
+    CONSENT_GIVEN = "consent.given"
+    CONSENT_DENIED = "consent.denied"
+    CODE_REPLAYED = "code.replayed"
+    REFRESH_TOKEN_REPLAYED = "refresh_token.replayed"
+    GRANT_REVOKED = "grant.revoked"
+    ACCESS_TOKEN_REVOKED = "access_token.revoked"
+    CLIENT_AUTHENTICATION_FAILED = "client.authentication_failed"
+    CLIENT_ADDED = "client.added"
+    CLIENT_CHANGED = "client.changed"
+    CLIENT_REMOVED = "client.removed"
+    USER_ADDED = "user.added"
+    USER_DISABLED = "user.disabled"
+    USER_ENABLED = "user.enabled"
+    USER_ROLES_CHANGED = "user.roles_changed"
+    PASSWORD_CHANGED = "password.changed"
+    KEYS_ROTATED = "keys.rotated"
+    KEY_RETIRED = "keys.retired"
+
+
+def record(
+    server: Server,
+    event: Event,
+    *,
+    now: int,
+    user_id: str | None = None,
+    client_id: str | None = None,
+    **detail: Any,
+) -> None:
+    """Write one event. Address and request id come from the log context of the request."""
+    context = structlog.contextvars.get_contextvars()
+    server.store.audit_events.append(
+        event.value,
+        at=now,
+        user_id=user_id,
+        client_id=client_id,
+        address=context.get("address"),
+        request_id=context.get("request_id"),
+        detail=detail,
+    )
+    _log.info(event.value, user_id=user_id, client_id=client_id, **detail)

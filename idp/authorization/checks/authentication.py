@@ -1,0 +1,34 @@
+"""Rules on how the person is to be authenticated: Core §3.1.2.1 and §5.5, Unmet Authentication Requirements 1.0."""
+
+from idp.authorization.checks.asked import Asked
+from idp.protocol.claims import parse_claims
+from idp.protocol.errors import InvalidRequest, UnmetAuthenticationRequirements
+from idp.protocol.names import ACR_VALUES, PROMPT_VALUES
+from idp.protocol.params import check_integer
+
+
+def check_prompt(asked: Asked) -> None:
+    """Core §3.1.2.1: known values; none stands alone."""
+    prompts = asked.params.words("prompt")
+    if any(prompt not in PROMPT_VALUES for prompt in prompts):
+        raise InvalidRequest(f"prompt must be of: {', '.join(PROMPT_VALUES)}.")
+    if "none" in prompts and len(prompts) > 1:
+        raise InvalidRequest("prompt=none must stand alone.")
+
+
+def check_max_age(asked: Asked) -> None:
+    """Core §3.1.2.1: a whole number of seconds."""
+    check_integer(asked.params, "max_age")
+
+
+def check_claims(asked: Asked) -> None:
+    """Core §5.5: well-formed JSON of the right shape."""
+    parse_claims(asked.params.get("claims"))
+
+
+def check_acr_can_be_met(asked: Asked) -> None:
+    """Core §5.5.1.1: an essential acr that we cannot reach is an error, never a lie. `acr_values` is only a wish."""
+    claims = parse_claims(asked.params.get("claims"))
+    wanted = claims.wanted_values("acr")
+    if claims.is_essential("acr") and wanted and not set(map(str, wanted)) & set(ACR_VALUES):
+        raise UnmetAuthenticationRequirements("None of the essential acr values can be met here.")

@@ -1,0 +1,113 @@
+"""What a person must still do before a request can be answered: recomputed each time from what is stored.
+
+Owns the table STEPS. Pages return to `/authorize`, never to each other; with `prompt=none` a needed step is its error.
+Adding a step is one function, one line, and a page.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from idp.authorization.interaction import Progress
+from idp.authorization.request import AuthorizationRequest
+from idp.protocol.claims import scopes_of_claims
+from idp.protocol.client import Client
+from idp.protocol.errors import AccountSelectionRequired, ConsentRequired, LoginRequired, OAuthError
+from idp.protocol.identity import Session, User
+from idp.protocol.redirect_uri import LOOPBACK_IP_LITERALS, host_of
+from idp.protocol.scopes import OPENID
+from idp.server import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a request stands: who is signed in in this browser, and what was done for this very request."""
+
+    server: Server
+    request: AuthorizationRequest
+    session: Session | None
+    user: User | None
+    progress: Progress
+    now: int
+
+    @property
+    def has_just_signed_in(self) -> bool:
+        """Whether the person of this session gave their password for this very request."""
+        return self.session is not None and self.progress.signed_in_sid == self.session.sid
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`path` of the page that does it; `error` when it may not be shown."""
+
+    name: str
+    path: str
+    is_needed: Callable[[Standing], bool]
+    error: type[OAuthError]
+
+
+def needs_login(standing: Standing) -> bool:
+    """Core §3.1.2.1 and §3.1.2.3. Raises LoginRequired when somebody else than the one asked for has just signed in."""
+    request, session = standing.request, standing.session
+    if session is None:
+        return True
+    if request.required_sub is not None and session.user_id != request.required_sub:
+        if standing.has_just_signed_in:
+            raise LoginRequired("Another person signed in than the one that the client asked for.")
+        return True
+    if standing.has_just_signed_in:
+        return False
+    if standing.progress.switches_account or "login" in request.prompt:
+        return True
+    if request.max_age is None:
+        return False
+    return request.max_age == 0 or standing.now - session.auth_time > request.max_age
+
+
+def needs_account_choice(standing: Standing) -> bool:
+    """Core §3.1.2.1 prompt=select_account: a sign-in for this request is a choice as well."""
+    asked = "select_account" in standing.request.prompt
+    return asked and not standing.has_just_signed_in and not standing.progress.chose_account
+
+
+def needs_consent(standing: Standing) -> bool:
+    """Core §3.1.2.4: asked once for each scope; always with prompt=consent; first-party clients are not asked."""
+    session, client = standing.session, standing.request.client
+    if session is None or standing.progress.consented_user_id == session.user_id:
+        return False
+    if "consent" in standing.request.prompt:
+        return True
+    if client.first_party:
+        return False
+    if not is_identity_assured(client, standing.request.target.redirect_uri):
+        return True
+    known = standing.server.store.consents.find(session.user_id, client.client_id)
+    return not consent_scopes(standing.request) <= known
+
+
+def consent_scopes(request: AuthorizationRequest) -> frozenset[str]:
+    """What the person is asked for: the scopes, and the scopes that would deliver the claims asked for by name."""
+    return frozenset({*request.scopes, *scopes_of_claims(request.claims.user_claims())}) - {OPENID}
+
+
+def is_identity_assured(client: Client, redirect_uri: str) -> bool:
+    """RFC 8252 §8.6: on a private-use scheme or a loopback port another app can pose as a public client."""
+    if not client.is_public:
+        return True
+    return redirect_uri.startswith(("https:", "http:")) and host_of(redirect_uri) not in LOOPBACK_IP_LITERALS
+
+
+STEPS: tuple[Step, ...] = (
+    Step("login", "/login", needs_login, LoginRequired),
+    Step("select_account", "/select-account", needs_account_choice, AccountSelectionRequired),
+    Step("consent", "/consent", needs_consent, ConsentRequired),
+)
+
+
+def next_step(standing: Standing) -> Step | None:
+    """The first step still needed, or None when the request can be answered. With prompt=none, its error is raised."""
+    for step in STEPS:
+        if step.is_needed(standing):
+            if "none" in standing.request.prompt:
+                raise step.error(f"prompt=none, but the person would have to go through: {step.name}.")
+            return step
+    return None

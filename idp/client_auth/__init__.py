@@ -1,0 +1,46 @@
+"""Client authentication: RFC 6749 §2.3, OpenID Connect Core §9, RFC 7523.
+
+Exactly one method, the registered one. Owns the table METHODS, from which discovery is computed. Adding a method is one
+module and one line here.
+"""
+
+from collections.abc import Callable, Mapping
+
+from idp.client_auth import client_secret, jwt_assertion, public
+from idp.client_auth.presented import Presented, read_presented
+from idp.protocol.client import Client
+from idp.protocol.errors import InvalidClient
+from idp.protocol.params import Params
+from idp.server import Server
+
+Method = Callable[[Server, Client, Presented, int], None]
+
+METHODS: Mapping[str, Method] = {
+    "none": public.check,
+    "client_secret_basic": client_secret.check,
+    "client_secret_post": client_secret.check,
+    "client_secret_jwt": jwt_assertion.check_client_secret_jwt,
+    "private_key_jwt": jwt_assertion.check_private_key_jwt,
+}
+
+
+def authenticate(server: Server, form: Params, authorization: str | None, endpoint: str, *, now: int) -> Client:
+    """The client that sent this request, proved by its registered method.
+
+    `authorization` is the Authorization header, `endpoint` our public URL that was called. Raises InvalidRequest when
+    two methods come at once, InvalidClient for all else, always with the same words whether a client exists or not.
+    """
+    presented = read_presented(form, authorization, endpoint)
+    client = server.store.clients.find(presented.client_id)
+    if client is None or client.disabled:
+        reason = "unknown client" if client is None else "disabled client"
+        raise presented.refusal(f"{reason} {presented.client_id[:128]!r}")
+    method = client.token_endpoint_auth_method
+    if not presented.allows_method(method):
+        raise InvalidClient(
+            f"Client authentication failed: this client is registered for {method}.",
+            detail=f"{client.client_id} used {presented.kind}",
+            basic_was_tried=presented.is_basic,
+        )
+    METHODS[method](server, client, presented, now)
+    return client

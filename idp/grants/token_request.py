@@ -1,0 +1,48 @@
+"""A token request whose client is authenticated, and the rules that all grant types share."""
+
+from dataclasses import dataclass
+
+from idp.protocol.client import Client
+from idp.protocol.errors import InvalidGrant, InvalidRequest, InvalidTarget
+from idp.protocol.grant import Grant
+from idp.protocol.params import Params
+from idp.protocol.scopes import scopes_of_token
+from idp.server import Server
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """`client` has been authenticated; `now` is the time of the request, in seconds since the epoch."""
+
+    server: Server
+    form: Params
+    client: Client
+    now: int
+
+    def required(self, name: str) -> str:
+        if name not in self.form:
+            raise InvalidRequest(f"{name} is missing.")
+        return self.form[name]
+
+
+def check_belongs_to_client(request: TokenRequest, grant: Grant, what: str) -> None:
+    """RFC 6749 §5.2: a credential issued to another client is invalid_grant; it is not consumed, nor revoked."""
+    if grant.client_id != request.client.client_id:
+        raise InvalidGrant(f"The {what} is not valid.", detail=f"it belongs to {grant.client_id}")
+
+
+def resources_of(request: TokenRequest, grant: Grant) -> tuple[str, ...]:
+    """RFC 8707 §2.2: the token may be for a part of the resources granted; without `resource`, for all of them."""
+    wanted = tuple(dict.fromkeys(request.form.every("resource")))
+    if any(resource not in grant.resources for resource in wanted):
+        raise InvalidTarget("resource is not one that was granted.")
+    return wanted or grant.resources
+
+
+def scopes_for(request: TokenRequest, scopes: tuple[str, ...], resources: tuple[str, ...]) -> tuple[str, ...]:
+    """Of these scopes, those that mean something to these APIs (RFC 8707 §2.2)."""
+    apis = request.server.store.apis.all()
+    if not apis:
+        return scopes
+    every = {scope for api in apis.values() for scope in api.scopes}
+    return scopes_of_token(scopes, [apis[name] for name in resources if name in apis], all_apis_scopes=every)

@@ -1,0 +1,109 @@
+"""Sign-in by user name or e-mail and password. The request that waits survives whatever is typed here."""
+
+from flask import Response, request, url_for
+from flask_babel import gettext as _
+
+from idp import audit
+from idp.accounts.sign_in import Attempt, by_password, try_password
+from idp.authorization.interaction import save_progress
+from idp.authorization.steps import needs_login
+from idp.web.csrf import check_form
+from idp.web.current import current_passwords, current_server, request_time
+from idp.web.errors import render_expired
+from idp.web.interactions import Waiting, find_waiting, standing_of
+from idp.web.log import address
+from idp.web.pages import client_view, render_page, see_other
+from idp.web.session_cookie import current_session, start_session
+
+MAX_NAME_LENGTH = 320
+
+
+def login() -> Response:
+    interaction_id = request.values.get("interaction")
+    waiting = find_waiting(interaction_id)
+    if interaction_id and waiting is None:
+        return render_expired()
+    if request.method == "GET":
+        return _show(waiting)
+    check_form()
+    if waiting is not None and request.form.get("cancel"):
+        save_progress(current_server(), waiting.interaction, now=request_time(), refused=True)
+        return see_other(waiting.resume_url)
+    return _try(waiting)
+
+
+def _show(waiting: Waiting | None) -> Response:
+    """The form; or straight on, when another tab of this browser has signed in meanwhile."""
+    session, _user = current_session()
+    if waiting is None and session is not None:
+        return see_other(url_for("pages.home"))
+    if waiting is not None and not needs_login(standing_of(waiting.request, waiting.interaction.progress)):
+        return see_other(waiting.resume_url)
+    notice = _("Please sign in again to continue.") if session is not None else None
+    hint = waiting.request.params.get("login_hint", "") if waiting is not None else ""
+    return _render(waiting, username=hint[:MAX_NAME_LENGTH], notice=notice)
+
+
+def _try(waiting: Waiting | None) -> Response:
+    name, password = request.form.get("username", "").strip(), request.form.get("password", "")
+    errors = _missing(name, password)
+    if errors or len(name) > MAX_NAME_LENGTH:
+        return _render(waiting, username=name[:MAX_NAME_LENGTH], errors=errors or [_wrong()])
+    server, now = current_server(), request_time()
+    attempt = try_password(server.store, current_passwords(), name, password, now=now)
+    client_id = waiting.request.client.client_id if waiting is not None else None
+    if attempt.user is None:
+        _record_failure(attempt, client_id)
+        return _render(waiting, username=name, errors=[_wrong()])
+    response = see_other(url_for("pages.home") if waiting is None else waiting.resume_url)
+    sign_in = by_password(attempt.user, address=address(), user_agent=request.headers.get("User-Agent"))
+    sid = start_session(response, sign_in)
+    if waiting is not None:
+        save_progress(server, waiting.interaction, now=now, signed_in_sid=sid)
+    audit.record(
+        server, audit.Event.SIGN_IN_SUCCEEDED, now=now, user_id=attempt.user.id, client_id=client_id, amr="pwd"
+    )
+    return response
+
+
+def _record_failure(attempt: Attempt, client_id: str | None) -> None:
+    audit.record(
+        current_server(),
+        audit.Event.SIGN_IN_FAILED,
+        now=request_time(),
+        user_id=attempt.known_user_id,
+        client_id=client_id,
+        why=attempt.why,
+    )
+
+
+def _missing(name: str, password: str) -> list[dict[str, str | None]]:
+    errors: list[dict[str, str | None]] = []
+    if not name:
+        errors.append({"field": "username", "message": _("Enter your user name or e-mail address.")})
+    if not password:
+        errors.append({"field": "password", "message": _("Enter your password.")})
+    return errors
+
+
+def _wrong() -> dict[str, str | None]:
+    """One answer whether the name is unknown, the password wrong or the account disabled (ASVS 6.3.8)."""
+    return {"field": None, "message": _("This user name and password do not go together. Check both and try again.")}
+
+
+def _render(
+    waiting: Waiting | None,
+    *,
+    username: str,
+    errors: list[dict[str, str | None]] | None = None,
+    notice: str | None = None,
+) -> Response:
+    return render_page(
+        "login",
+        action=url_for("pages.login"),
+        interaction_id=waiting.interaction.id if waiting is not None else "",
+        client=client_view(waiting.request.client) if waiting is not None else None,
+        username=username,
+        errors=errors or [],
+        notice=notice,
+    )

@@ -1,0 +1,171 @@
+"""The errors of OAuth 2 and OpenID Connect: raised anywhere below `web`, rendered only in `web/errors.py`.
+
+`description` goes to the client (ASCII without double quote and backslash, RFC 6749 §5.2); `detail` goes only to the log.
+"""
+
+import re
+
+_NOT_ALLOWED = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
+
+
+class OAuthError(Exception):
+    """Base of all registered errors. `error` is the registered code, `status` the HTTP status when answered as JSON."""
+
+    error = "server_error"
+    status = 400
+
+    def __init__(self, description: str, *, detail: str | None = None) -> None:
+        self.description = _NOT_ALLOWED.sub("'", description)
+        self.detail = detail
+        super().__init__(self.description)
+
+
+# RFC 6749 §4.1.2.1 and §5.2
+
+
+class InvalidRequest(OAuthError):
+    error = "invalid_request"
+
+
+class InvalidClient(OAuthError):
+    """`basic_was_tried` asks for a `WWW-Authenticate: Basic` challenge (RFC 6749 §5.2)."""
+
+    error = "invalid_client"
+    status = 401
+
+    def __init__(self, description: str, *, detail: str | None = None, basic_was_tried: bool = False) -> None:
+        super().__init__(description, detail=detail)
+        self.basic_was_tried = basic_was_tried
+
+
+class InvalidGrant(OAuthError):
+    error = "invalid_grant"
+
+
+class UnauthorizedClient(OAuthError):
+    error = "unauthorized_client"
+
+
+class UnsupportedGrantType(OAuthError):
+    error = "unsupported_grant_type"
+
+
+class UnsupportedResponseType(OAuthError):
+    error = "unsupported_response_type"
+
+
+class InvalidScope(OAuthError):
+    error = "invalid_scope"
+
+
+class AccessDenied(OAuthError):
+    error = "access_denied"
+
+
+class ServerError(OAuthError):
+    error = "server_error"
+    status = 500
+
+
+class TemporarilyUnavailable(OAuthError):
+    """`retry_after`: seconds after which another try makes sense."""
+
+    error = "temporarily_unavailable"
+    status = 503
+
+    def __init__(self, description: str, *, detail: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(description, detail=detail)
+        self.retry_after = retry_after
+
+
+# OpenID Connect Core §3.1.2.6 and Unmet Authentication Requirements §2
+
+
+class LoginRequired(OAuthError):
+    error = "login_required"
+
+
+class InteractionRequired(OAuthError):
+    error = "interaction_required"
+
+
+class ConsentRequired(OAuthError):
+    error = "consent_required"
+
+
+class AccountSelectionRequired(OAuthError):
+    error = "account_selection_required"
+
+
+class RequestNotSupported(OAuthError):
+    error = "request_not_supported"
+
+
+class RequestUriNotSupported(OAuthError):
+    error = "request_uri_not_supported"
+
+
+class RegistrationNotSupported(OAuthError):
+    error = "registration_not_supported"
+
+
+class UnmetAuthenticationRequirements(OAuthError):
+    error = "unmet_authentication_requirements"
+
+
+# RFC 8707 §2
+
+
+class InvalidTarget(OAuthError):
+    error = "invalid_target"
+
+
+# RFC 7009 §2.2.1
+
+
+class UnsupportedTokenType(OAuthError):
+    error = "unsupported_token_type"
+
+
+# RFC 6750 §3.1: answered with a `WWW-Authenticate: Bearer` challenge
+
+
+class BearerError(OAuthError):
+    """An error of a protected resource. `error` is empty when no token was sent (RFC 6750 §3.1, last paragraph)."""
+
+    status = 401
+
+
+class MissingToken(BearerError):
+    error = ""
+
+
+class InvalidToken(BearerError):
+    error = "invalid_token"
+
+
+class InsufficientScope(BearerError):
+    """`scope`: what the token would need."""
+
+    error = "insufficient_scope"
+    status = 403
+
+    def __init__(self, description: str, *, scope: str, detail: str | None = None) -> None:
+        super().__init__(description, detail=detail)
+        self.scope = scope
+
+
+class BearerInvalidRequest(BearerError):
+    error = "invalid_request"
+    status = 400
+
+
+# RFC 7591 §3.2.2, also the answer of the command line
+
+
+class InvalidClientMetadata(OAuthError):
+    error = "invalid_client_metadata"
+
+
+class InvalidRedirectUri(OAuthError):
+    error = "invalid_redirect_uri"

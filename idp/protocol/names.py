@@ -1,0 +1,19 @@
+"""Literal values with a registered or documented meaning, kept once. Discovery is computed from them."""
+
+# Authentication context classes we can vouch for (OpenID Connect Core §2 `acr`), weakest first.
+# The names are those of NIST SP 800-63B: one factor, and two factors.
+ACR_ONE_FACTOR = "aal1"
+ACR_VALUES = (ACR_ONE_FACTOR,)
+
+# RFC 8176 §2
+AMR_PASSWORD = "pwd"
+
+DISPLAY_VALUES = ("page",)
+PROMPT_VALUES = ("none", "login", "consent", "select_account")
+UI_LOCALES = ("en", "fr")
+
+# RFC 9068 §2.1, OpenID Connect Core §2, RFC 9701 §5
+ACCESS_TOKEN_TYP = "at+jwt"
+ID_TOKEN_TYP = "JWT"
+
+USER_ID_PREFIX = "u_"

@@ -1,0 +1,78 @@
+"""Reading request parameters (RFC 6749 §3.1, §3.2): each at most once, an empty one counts as absent."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from idp.protocol.errors import InvalidRequest
+
+MAX_VALUE_LENGTH = 16_384
+
+
+class Params(Mapping[str, str]):
+    """Parameters of one request. `params["x"]` raises KeyError when absent; `params.every("resource")` gives all values.
+
+    Only names in `repeatable` may come more than once (RFC 8707 §2 allows it for `resource`).
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, str]], *, repeatable: frozenset[str] = frozenset()) -> None:
+        self._values: dict[str, list[str]] = {}
+        self._repeated: list[str] = []
+        for name, value in pairs:
+            if value == "":
+                continue
+            earlier = self._values.setdefault(name, [])
+            if earlier and name not in repeatable:
+                self._repeated.append(name)
+            earlier.append(value)
+
+    def check_well_formed(self) -> None:
+        """RFC 6749 §3.1: no parameter twice; no NUL and no other control characters; no boundless values."""
+        if self._repeated:
+            raise InvalidRequest(f"The parameter {printable(self._repeated[0])} is there more than once.")
+        for name, values in self._values.items():
+            for value in (name, *values):
+                if not is_clean(value):
+                    raise InvalidRequest(f"The parameter {printable(name)} has characters that are not allowed.")
+                if len(value) > MAX_VALUE_LENGTH:
+                    raise InvalidRequest(f"The parameter {printable(name)} is too long.")
+
+    def is_repeated(self, name: str) -> bool:
+        return name in self._repeated
+
+    def every(self, name: str) -> list[str]:
+        return list(self._values.get(name, ()))
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """A space-delimited value as its distinct words, in order (RFC 6749 §3.3)."""
+        return tuple(dict.fromkeys(self.get(name, "").split(" "))) if name in self else ()
+
+    def pairs(self) -> list[tuple[str, str]]:
+        return [(name, value) for name, values in self._values.items() for value in values]
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name][0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def is_clean(value: str) -> bool:
+    """No control characters but tab and line breaks (a pretty-printed `claims` has them), and no lone surrogates."""
+    return not any((ord(c) < 0x20 and c not in "\t\r\n") or c == "\x7f" or 0xD800 <= ord(c) <= 0xDFFF for c in value)
+
+
+def printable(name: str) -> str:
+    """A parameter's name, fit for an error description."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in name[:40])
+
+
+def check_integer(params: Params, name: str, *, maximum: int = 2**31) -> int | None:
+    """A non-negative decimal number, or None when absent."""
+    if name not in params:
+        return None
+    text = params[name]
+    if not (text.isascii() and text.isdigit() and len(text) <= 10) or int(text) > maximum:
+        raise InvalidRequest(f"{name} must be a whole number of seconds, zero or more.")
+    return int(text)

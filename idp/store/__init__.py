@@ -1,0 +1,55 @@
+"""All that is kept: the only SQL and Redis of the server.
+
+Owns the tables, one module for each aggregate, and the short-lived state (`ephemeral`). Takes and returns frozen
+dataclasses of `protocol`; no row and no connection leaves this room. Every secret is stored as a SHA-256 hash. What must
+happen once (`claim_…`, `redeem_…`, `rotate_…`) is one conditional UPDATE whose row count decides, which holds on SQLite,
+PostgreSQL and MariaDB alike.
+"""
+
+from dataclasses import dataclass
+
+from idp.store.apis import ApiStore
+from idp.store.audit_events import AuditEventStore
+from idp.store.clients import ClientStore
+from idp.store.consents import ConsentStore
+from idp.store.database import Database
+from idp.store.ephemeral import Ephemeral, SqlEphemeral, open_ephemeral
+from idp.store.grants import GrantStore
+from idp.store.refresh_tokens import RefreshTokenStore
+from idp.store.sessions import SessionStore
+from idp.store.users import UserStore
+
+__all__ = ["Database", "Ephemeral", "SqlEphemeral", "Store", "open_store"]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One store for each aggregate, all on the same database."""
+
+    database: Database
+    ephemeral: Ephemeral
+    clients: ClientStore
+    apis: ApiStore
+    users: UserStore
+    sessions: SessionStore
+    consents: ConsentStore
+    grants: GrantStore
+    refresh_tokens: RefreshTokenStore
+    audit_events: AuditEventStore
+
+
+def open_store(database_url: str, *, pool_size: int = 8, redis_url: str | None = None) -> Store:
+    """The stores on a database (and on Redis, when given, for short-lived state). Nothing connects before first use."""
+    database = Database(database_url, pool_size=pool_size)
+    return Store(
+        database=database,
+        ephemeral=open_ephemeral(database, redis_url),
+        clients=ClientStore(database),
+        apis=ApiStore(database),
+        users=UserStore(database),
+        sessions=SessionStore(database),
+        consents=ConsentStore(database),
+        grants=GrantStore(database),
+        refresh_tokens=RefreshTokenStore(database),
+        audit_events=AuditEventStore(database),
+    )

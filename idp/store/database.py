@@ -1,0 +1,134 @@
+"""The database connection: SQLite, PostgreSQL, MariaDB or MySQL, each set up so that the same code is correct on all.
+
+`reading()` sees committed data and holds no lock; `writing()` is one transaction, committed at its end or rolled back by
+any exception. Isolation is READ COMMITTED (SQLite: writers one after the other).
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import StaticPool
+
+SQLITE_BUSY_MILLISECONDS = 15_000
+POOL_TIMEOUT_SECONDS = 10
+_BEGIN_IMMEDIATE = {"idp_begin_immediate": True}
+
+
+class DatabaseUrlError(Exception):
+    """The database URL cannot be used; the message says why and does not repeat it, because it may hold a password."""
+
+
+class Database:
+    """An engine with the two ways to use it. Opening connects to nothing; a forked process gets its own connections."""
+
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+        self._url, self._pool_size = _parse(url), pool_size
+        self.kind = self._url.get_backend_name()
+        self.engine = self._create_engine()
+        self._pid = os.getpid()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection for SELECTs: no transaction is opened, each statement sees what is committed."""
+        with self._engine().connect() as connection:
+            if self.kind != "sqlite":
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction. On SQLite it takes the write lock at once, so it can never fail half-way with SQLITE_BUSY."""
+        with self._engine().connect() as connection:
+            if self.kind == "sqlite":
+                connection.execution_options(**_BEGIN_IMMEDIATE)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """A connection whose transactions the caller begins and ends; SQLite's single writer waits for its turn."""
+        with self._engine().connect() as connection:
+            if self.kind == "sqlite":
+                connection.execution_options(**_BEGIN_IMMEDIATE)
+            yield connection
+            connection.commit()
+
+    def is_reachable(self) -> bool:
+        try:
+            with self.reading() as connection:
+                return bool(connection.exec_driver_sql("SELECT 1").scalar() == 1)
+        except Exception:  # whatever the driver raises, the answer is no
+            return False
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+    def _engine(self) -> Engine:
+        if self._pid != os.getpid():  # after a fork, connections of the parent must not be touched
+            self.engine.dispose(close=False)
+            self._pid = os.getpid()
+        return self.engine
+
+    def _create_engine(self) -> Engine:
+        options: dict[str, Any] = {"json_serializer": to_json}
+        if self.kind == "sqlite":
+            options["connect_args"] = {"check_same_thread": False, "timeout": SQLITE_BUSY_MILLISECONDS / 1000}
+            if self._url.database in {None, "", ":memory:"}:
+                options["poolclass"] = StaticPool
+        else:
+            options |= {"pool_size": self._pool_size, "max_overflow": 0, "pool_timeout": POOL_TIMEOUT_SECONDS}
+            options |= {"pool_pre_ping": True, "pool_recycle": 1800, "isolation_level": "READ COMMITTED"}
+        engine = create_engine(self._url, **options)
+        if self.kind == "sqlite":
+            _set_up_sqlite(engine, self._url)
+        return engine
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+        raise DatabaseUrlError(f"The database URL cannot be used ({type(error).__name__}).") from None
+    if parsed.get_backend_name() not in {"sqlite", "postgresql", "mysql", "mariadb"}:
+        raise DatabaseUrlError("The database must be SQLite, PostgreSQL, MariaDB or MySQL.")
+    if parsed.get_backend_name() in {"mysql", "mariadb"} and "charset" not in parsed.query:
+        parsed = parsed.update_query_dict({"charset": "utf8mb4"})
+    return parsed
+
+
+def _set_up_sqlite(engine: Engine, url: URL) -> None:
+    """WAL, so that readers and the writer do not wait for each other; transactions begin as `writing()` says."""
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver begins nothing by itself
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        if connection.get_execution_options().get("idp_begin_immediate"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+
+
+def hashed(secret: str) -> str:
+    """How a secret of at least 128 random bits is stored and looked up: SHA-256, hexadecimal."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def to_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

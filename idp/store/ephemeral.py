@@ -1,0 +1,140 @@
+"""Short-lived state with a lifetime: interactions, one-time values, replay marks. In Redis when configured, else in SQL.
+
+Keys are hashed, because some of them are secrets. A value is a JSON object. `claim_once` gives a value to one caller
+only, however many ask at the same instant, in however many processes.
+"""
+
+import json
+from typing import Any, Protocol
+
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from idp.store.database import Database, hashed, to_json
+from idp.store.tables import ephemeral as table
+
+Value = dict[str, Any]
+
+
+class Ephemeral(Protocol):
+    """`kind` separates the uses of keys; `lifetime` is in seconds; `now` in seconds since the epoch."""
+
+    def put(self, kind: str, key: str, value: Value, *, lifetime: int, now: int) -> None: ...
+
+    def put_new(self, kind: str, key: str, value: Value, *, lifetime: int, now: int) -> bool:
+        """Whether the key was free; a taken one keeps its value. How a replayed `jti` is caught."""
+        ...
+
+    def replace(self, kind: str, key: str, value: Value, *, now: int) -> bool:
+        """Change a value and keep its lifetime; False when it is not there any more."""
+        ...
+
+    def get(self, kind: str, key: str, *, now: int) -> Value | None: ...
+
+    def claim_once(self, kind: str, key: str, *, now: int) -> Value | None: ...
+
+    def is_reachable(self) -> bool: ...
+
+
+_select = select(table.c.value).where(table.c.key_hash == bindparam("k"), table.c.expires_at > bindparam("now"))
+_delete = delete(table).where(table.c.key_hash == bindparam("k"))
+_delete_expired = _delete.where(table.c.expires_at <= bindparam("now"))
+_update = (
+    update(table)
+    .where(table.c.key_hash == bindparam("k"), table.c.expires_at > bindparam("now"))
+    .values(value=bindparam("v"))
+)
+
+
+class SqlEphemeral:
+    """In the database, table `ephemeral`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, kind: str, key: str, value: Value, *, lifetime: int, now: int) -> None:
+        with self._database.writing() as connection:
+            connection.execute(_delete, {"k": _name(kind, key)})
+            connection.execute(insert(table), _row(kind, key, value, now + lifetime))
+
+    def put_new(self, kind: str, key: str, value: Value, *, lifetime: int, now: int) -> bool:
+        try:
+            with self._database.writing() as connection:
+                connection.execute(_delete_expired, {"k": _name(kind, key), "now": now})
+                connection.execute(insert(table), _row(kind, key, value, now + lifetime))
+        except IntegrityError:
+            return False
+        return True
+
+    def replace(self, kind: str, key: str, value: Value, *, now: int) -> bool:
+        with self._database.writing() as connection:
+            found = connection.execute(_select, {"k": _name(kind, key), "now": now}).first()
+            if found is None:
+                return False
+            connection.execute(_update, {"k": _name(kind, key), "v": to_json(value), "now": now})
+            return True
+
+    def get(self, kind: str, key: str, *, now: int) -> Value | None:
+        with self._database.reading() as connection:
+            text = connection.execute(_select, {"k": _name(kind, key), "now": now}).scalar()
+        return None if text is None else json.loads(text)
+
+    def claim_once(self, kind: str, key: str, *, now: int) -> Value | None:
+        with self._database.writing() as connection:
+            text = connection.execute(_select, {"k": _name(kind, key), "now": now}).scalar()
+            if text is None or connection.execute(_delete, {"k": _name(kind, key)}).rowcount != 1:
+                return None
+        return json.loads(text)  # type: ignore[no-any-return]
+
+    def is_reachable(self) -> bool:
+        return self._database.is_reachable()
+
+
+class RedisEphemeral:
+    """In Redis, keys `idp:<hash>`; Redis drops them at their end by itself."""
+
+    def __init__(self, url: str) -> None:
+        import redis  # an extra: only a deployment with Redis has it
+
+        self._redis: Any = redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5, decode_responses=True)
+
+    def put(self, kind: str, key: str, value: Value, *, lifetime: int, now: int) -> None:
+        self._redis.set(_redis_name(kind, key), to_json(value), ex=lifetime)
+
+    def put_new(self, kind: str, key: str, value: Value, *, lifetime: int, now: int) -> bool:
+        return bool(self._redis.set(_redis_name(kind, key), to_json(value), ex=max(1, lifetime), nx=True))
+
+    def replace(self, kind: str, key: str, value: Value, *, now: int) -> bool:
+        return bool(self._redis.set(_redis_name(kind, key), to_json(value), xx=True, keepttl=True))
+
+    def get(self, kind: str, key: str, *, now: int) -> Value | None:
+        text = self._redis.get(_redis_name(kind, key))
+        return None if text is None else json.loads(text)
+
+    def claim_once(self, kind: str, key: str, *, now: int) -> Value | None:
+        text = self._redis.getdel(_redis_name(kind, key))
+        return None if text is None else json.loads(text)
+
+    def is_reachable(self) -> bool:
+        import redis
+
+        try:
+            return bool(self._redis.ping())
+        except redis.RedisError:
+            return False
+
+
+def open_ephemeral(database: Database, redis_url: str | None) -> Ephemeral:
+    return SqlEphemeral(database) if redis_url is None else RedisEphemeral(redis_url)
+
+
+def _name(kind: str, key: str) -> str:
+    return hashed(f"{kind}:{key}")
+
+
+def _redis_name(kind: str, key: str) -> str:
+    return f"idp:{_name(kind, key)}"
+
+
+def _row(kind: str, key: str, value: Value, expires_at: int) -> dict[str, Any]:
+    return {"key_hash": _name(kind, key), "value": to_json(value), "expires_at": expires_at}

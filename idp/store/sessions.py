@@ -1,0 +1,113 @@
+"""Browser sessions. The cookie's value is stored as a hash; a session that is not here, or over its limits, is nobody's."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from idp.protocol.identity import Session, User
+from idp.store.database import Database, hashed, to_json
+from idp.store.tables import sessions, users
+from idp.store.users import USER_COLUMNS, to_user
+
+TOUCH_AFTER_SECONDS = 60  # `last_seen_at` is written at most once a minute, so that a busy session costs no writes
+
+_columns = (
+    (sessions.c.sid, sessions.c.user_id, sessions.c.auth_time, sessions.c.acr, sessions.c.amr)
+    + (sessions.c.created_at.label("session_created_at"), sessions.c.last_seen_at, sessions.c.expires_at)
+)  # fmt: skip
+_find = (
+    select(*_columns, *USER_COLUMNS)
+    .join_from(sessions, users, users.c.id == sessions.c.user_id)
+    .where(
+        sessions.c.id_hash == bindparam("h"),
+        sessions.c.expires_at > bindparam("now"),
+        sessions.c.idle_expires_at > bindparam("now"),
+        users.c.disabled_at.is_(None),
+    )
+)
+_touch = (
+    update(sessions)
+    .where(sessions.c.id_hash == bindparam("h"))
+    .values(last_seen_at=bindparam("seen"), idle_expires_at=bindparam("idle"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """How a person has just proved who they are, and from where."""
+
+    user_id: str
+    acr: str
+    amr: tuple[str, ...]
+    address: str | None = None
+    user_agent: str | None = None
+
+
+class SessionStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, cookie: str, *, now: int, idle_lifetime: int) -> tuple[Session, User] | None:
+        """The session of this cookie value with its person, when within its limits and the person is not disabled."""
+        with self._database.reading() as connection:
+            row = connection.execute(_find, {"h": hashed(cookie), "now": now}).first()
+        if row is None:
+            return None
+        if now - row.last_seen_at >= TOUCH_AFTER_SECONDS:
+            with self._database.writing() as connection:
+                connection.execute(_touch, {"h": hashed(cookie), "seen": now, "idle": now + idle_lifetime})
+        return _to_session(row), to_user(row)
+
+    def start(self, cookie: str, sid: str, sign_in: SignIn, *, now: int, idle: int, absolute: int) -> Session:
+        """A new session for a person who has just signed in."""
+        row = {
+            "id_hash": hashed(cookie),
+            "sid": sid,
+            "user_id": sign_in.user_id,
+            "auth_time": now,
+            "acr": sign_in.acr,
+            "amr": to_json(list(sign_in.amr)),
+            "address": sign_in.address,
+            "user_agent": (sign_in.user_agent or "")[:255] or None,
+            "created_at": now,
+            "last_seen_at": now,
+            "idle_expires_at": now + idle,
+            "expires_at": now + absolute,
+        }
+        with self._database.writing() as connection:
+            connection.execute(insert(sessions), row)
+        return Session(sid, sign_in.user_id, now, sign_in.acr, sign_in.amr, now, now, now + absolute)
+
+    def renew(self, old_cookie: str, new_cookie: str, sign_in: SignIn, *, now: int, idle: int, absolute: int) -> bool:
+        """The same person proved themselves again: the same session under a new cookie value, the old one dead at once."""
+        values = {
+            "id_hash": hashed(new_cookie),
+            "auth_time": now,
+            "acr": sign_in.acr,
+            "amr": to_json(list(sign_in.amr)),
+            "last_seen_at": now,
+            "idle_expires_at": now + idle,
+            "expires_at": now + absolute,
+        }
+        ours = (sessions.c.id_hash == hashed(old_cookie), sessions.c.user_id == sign_in.user_id)
+        with self._database.writing() as connection:
+            return connection.execute(update(sessions).where(*ours).values(values)).rowcount == 1
+
+    def end(self, sid: str) -> bool:
+        with self._database.writing() as connection:
+            return connection.execute(delete(sessions).where(sessions.c.sid == sid)).rowcount == 1
+
+
+def _to_session(row: Any) -> Session:
+    return Session(
+        sid=row.sid,
+        user_id=row.user_id,
+        auth_time=row.auth_time,
+        acr=row.acr,
+        amr=tuple(json.loads(row.amr)),
+        created_at=row.session_created_at,
+        last_seen_at=row.last_seen_at,
+        expires_at=row.expires_at,
+    )

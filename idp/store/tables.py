@@ -1,0 +1,171 @@
+"""The tables. Times are integer seconds since the epoch, UTC. Migrations in `idp/migrations` make what stands here.
+
+Identifiers and hashes compare byte for byte on every database: MariaDB's default collations would ignore case.
+"""
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy.dialects.mysql import MEDIUMTEXT, VARCHAR
+from sqlalchemy.types import TypeEngine
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _exact(length: int) -> TypeEngine[str]:
+    """A string that compares byte for byte."""
+    binary = VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
+    return String(length).with_variant(binary, "mysql", "mariadb")
+
+
+def _long() -> TypeEngine[str]:
+    return Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")
+
+
+_hash = _exact(64)  # SHA-256, hexadecimal
+_id = _exact(128)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("client_id", _id, primary_key=True),
+    Column("document", _long(), nullable=False),  # the whole Client as JSON
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+client_origins = Table(
+    "client_origins",
+    metadata,
+    Column("origin", _exact(255), primary_key=True),
+    Column("client_id", _id, primary_key=True),
+)
+
+apis = Table(
+    "apis",
+    metadata,
+    Column("identifier", _exact(255), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("scopes", _long(), nullable=False),  # JSON object: scope → what it means
+    Column("created_at", BigInteger, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("username", String(255), nullable=False),
+    Column("username_key", _exact(255), nullable=False, unique=True),  # case-folded, for look-up
+    Column("email", String(320), nullable=True),
+    Column("email_key", _exact(320), nullable=True, unique=True),
+    Column("email_verified", Boolean, nullable=False),
+    Column("phone_number", String(64), nullable=True),
+    Column("phone_number_verified", Boolean, nullable=False),
+    Column("profile", _long(), nullable=False),  # JSON object: the other standard claims that have a value
+    Column("roles", _long(), nullable=False),  # JSON array
+    Column("password_hash", Text, nullable=True),
+    Column("disabled_at", BigInteger, nullable=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id_hash", _hash, primary_key=True),
+    Column("sid", _exact(64), nullable=False, unique=True),
+    Column("user_id", _id, nullable=False, index=True),
+    Column("auth_time", BigInteger, nullable=False),
+    Column("acr", _exact(64), nullable=False),
+    Column("amr", Text, nullable=False),  # JSON array
+    Column("address", String(64), nullable=True),
+    Column("user_agent", String(255), nullable=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_seen_at", BigInteger, nullable=False),
+    Column("idle_expires_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("user_id", _id, primary_key=True),
+    Column("client_id", _id, primary_key=True, index=True),
+    Column("scopes", _long(), nullable=False),  # JSON array
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+# One row is one authorization: what a person allowed a client once. It carries the authorization code, and every token
+# that came of it dies with it.
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", _exact(64), primary_key=True),
+    Column("client_id", _id, nullable=False, index=True),
+    Column("user_id", _id, nullable=False, index=True),
+    Column("sid", _exact(64), nullable=True, index=True),
+    Column("scopes", _long(), nullable=False),  # JSON array
+    Column("resources", _long(), nullable=False),  # JSON array
+    Column("claims", _long(), nullable=False),  # JSON object {userinfo, id_token}
+    Column("nonce", _long(), nullable=True),
+    Column("acr", _exact(64), nullable=False),
+    Column("amr", Text, nullable=False),
+    Column("auth_time", BigInteger, nullable=False),
+    Column("redirect_uri", Text, nullable=False),
+    Column("redirect_uri_sent", Boolean, nullable=False),
+    Column("code_challenge", _exact(128), nullable=True),
+    Column("code_hash", _hash, nullable=False, unique=True),
+    Column("code_expires_at", BigInteger, nullable=False),
+    Column("code_used_at", BigInteger, nullable=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("refresh_expires_at", BigInteger, nullable=True),  # absolute end of the refresh tokens, once there are some
+    Column("expires_at", BigInteger, nullable=False, index=True),  # nothing of this grant is valid any more
+    Column("revoked_at", BigInteger, nullable=True),
+    Column("revoked_why", String(64), nullable=True),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("token_hash", _hash, primary_key=True),
+    Column("grant_id", _exact(64), nullable=False, index=True),
+    Column("successor_hash", _hash, nullable=True),
+    Column("issued_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("used_at", BigInteger, nullable=True),
+)
+
+revoked_access_tokens = Table(
+    "revoked_access_tokens",
+    metadata,
+    Column("jti", _exact(128), primary_key=True),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+ephemeral = Table(
+    "ephemeral",
+    metadata,
+    Column("key_hash", _hash, primary_key=True),
+    Column("value", _long(), nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("event", _exact(64), nullable=False),
+    Column("user_id", _id, nullable=True),
+    Column("client_id", _id, nullable=True),
+    Column("address", String(64), nullable=True),
+    Column("request_id", _exact(64), nullable=True),
+    Column("detail", _long(), nullable=False),  # JSON object
+    Index(None, "at"),
+    Index(None, "user_id", "at"),
+)

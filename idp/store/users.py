@@ -1,0 +1,140 @@
+"""People: their standard claims, roles, password hash. User names and e-mails are unique whatever their case."""
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from idp.protocol.identity import User
+from idp.store.database import Database, to_json
+from idp.store.tables import consents, grants, sessions, users
+
+USER_COLUMNS = (
+    (users.c.id, users.c.username, users.c.email, users.c.email_verified, users.c.phone_number)
+    + (users.c.phone_number_verified, users.c.profile, users.c.roles, users.c.disabled_at, users.c.updated_at)
+)  # fmt: skip
+PROFILE_CLAIMS = (
+    ("name", "given_name", "family_name", "middle_name", "nickname", "profile", "picture", "website")
+    + ("gender", "birthdate", "zoneinfo", "locale", "address")
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """A person to store. `profile` holds those of PROFILE_CLAIMS that have a value."""
+
+    id: str
+    username: str
+    email: str | None = None
+    email_verified: bool = False
+    phone_number: str | None = None
+    phone_number_verified: bool = False
+    profile: Mapping[str, Any] | None = None
+    roles: tuple[str, ...] = ()
+    password_hash: str | None = None
+
+
+_by_id = select(*USER_COLUMNS).where(users.c.id == bindparam("user_id"))
+_by_login = select(*USER_COLUMNS, users.c.password_hash).where(
+    or_(users.c.username_key == bindparam("key"), users.c.email_key == bindparam("key"))
+)
+
+
+class UserStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, user_id: str) -> User | None:
+        with self._database.reading() as connection:
+            row = connection.execute(_by_id, {"user_id": user_id}).first()
+        return None if row is None else to_user(row)
+
+    def find_for_sign_in(self, login: str) -> tuple[User, str | None] | None:
+        """The person of this user name or e-mail with their password hash. A user name wins over an e-mail."""
+        key = lookup_key(login)
+        with self._database.reading() as connection:
+            rows = connection.execute(_by_login, {"key": key}).all()
+        rows = sorted(rows, key=lambda row: lookup_key(row.username) != key)
+        return (to_user(rows[0]), rows[0].password_hash) if rows else None
+
+    def list(self, *, limit: int | None = None) -> list[User]:
+        with self._database.reading() as connection:
+            rows = connection.execute(select(*USER_COLUMNS).order_by(users.c.username_key).limit(limit))
+            return [to_user(row) for row in rows]
+
+    def add(self, user: NewUser, *, now: int) -> bool:
+        """Store a new person; False when the user name or the e-mail is taken."""
+        try:
+            with self._database.writing() as connection:
+                connection.execute(insert(users), _to_row(user) | {"created_at": now, "updated_at": now})
+        except IntegrityError:
+            return False
+        return True
+
+    def set_password_hash(self, user_id: str, password_hash: str | None, *, now: int) -> bool:
+        return self._change(user_id, password_hash=password_hash, updated_at=now)
+
+    def set_roles(self, user_id: str, roles: tuple[str, ...], *, now: int) -> bool:
+        return self._change(user_id, roles=to_json(list(roles)), updated_at=now)
+
+    def set_disabled(self, user_id: str, disabled: bool, *, now: int) -> bool:
+        return self._change(user_id, disabled_at=now if disabled else None, updated_at=now)
+
+    def sign_out_everywhere(self, user_id: str, *, now: int, why: str) -> None:
+        """End every session of a person and revoke everything granted in their name."""
+        with self._database.writing() as connection:
+            connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+            theirs = update(grants).where(grants.c.user_id == user_id, grants.c.revoked_at.is_(None))
+            connection.execute(theirs.values(revoked_at=now, revoked_why=why))
+
+    def remove(self, user_id: str, *, now: int) -> bool:
+        self.sign_out_everywhere(user_id, now=now, why="user removed")
+        with self._database.writing() as connection:
+            connection.execute(delete(consents).where(consents.c.user_id == user_id))
+            return connection.execute(delete(users).where(users.c.id == user_id)).rowcount == 1
+
+    def _change(self, user_id: str, **values: Any) -> bool:
+        with self._database.writing() as connection:
+            return connection.execute(update(users).where(users.c.id == user_id).values(**values)).rowcount == 1
+
+
+def lookup_key(name: str) -> str:
+    """How user names and e-mails are compared: NFKC, case-folded, without space around."""
+    return unicodedata.normalize("NFKC", name.strip()).casefold()[:255]
+
+
+def to_user(row: Any) -> User:
+    claims: dict[str, Any] = json.loads(row.profile)
+    claims["preferred_username"] = row.username
+    claims["updated_at"] = row.updated_at
+    if row.email:
+        claims["email"], claims["email_verified"] = row.email, bool(row.email_verified)
+    if row.phone_number:
+        claims["phone_number"] = row.phone_number
+        claims["phone_number_verified"] = bool(row.phone_number_verified)
+    roles = tuple(json.loads(row.roles))
+    if roles:
+        claims["roles"] = list(roles)
+    return User(id=row.id, username=row.username, claims=claims, roles=roles, disabled=row.disabled_at is not None)
+
+
+def _to_row(user: NewUser) -> dict[str, Any]:
+    profile = {name: value for name, value in (user.profile or {}).items() if name in PROFILE_CLAIMS and value}
+    return {
+        "id": user.id,
+        "username": user.username,
+        "username_key": lookup_key(user.username),
+        "email": user.email,
+        "email_key": lookup_key(user.email) if user.email else None,
+        "email_verified": user.email_verified,
+        "phone_number": user.phone_number,
+        "phone_number_verified": user.phone_number_verified,
+        "profile": to_json(profile),
+        "roles": to_json(list(user.roles)),
+        "password_hash": user.password_hash,
+        "disabled_at": None,
+    }

@@ -1,0 +1,35 @@
+"""Cross-origin requests from browsers: only on endpoints for machines, only for origins that clients have registered.
+
+Never a wildcard, never credentials; errors carry the headers too, else a browser reports a network error (Fetch §3.2).
+"""
+
+from flask import Blueprint, Response, request
+
+from idp.web.current import current_server
+
+MAX_AGE_SECONDS = 600
+_ALLOWED_HEADERS = "Authorization, Content-Type, DPoP"
+_EXPOSED_HEADERS = "WWW-Authenticate, X-Request-Id, Retry-After"
+
+
+def register_cors(blueprint: Blueprint) -> None:
+    @blueprint.before_request
+    def _preflight() -> Response | None:
+        is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+        return Response(status=204) if is_preflight else None
+
+    @blueprint.after_request
+    def _allow(response: Response) -> Response:
+        response.vary.add("Origin")
+        origin = request.headers.get("Origin")
+        if origin is None or not current_server().store.clients.is_registered_origin(origin):
+            return response
+        response.headers["Access-Control-Allow-Origin"] = origin
+        if request.method == "OPTIONS":
+            response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+            response.headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
+            response.headers["Access-Control-Max-Age"] = str(MAX_AGE_SECONDS)
+        else:
+            response.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
+            response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        return response

@@ -1,0 +1,42 @@
+"""Rate limits per address (Flask-Limiter): in Redis when configured, else in each process's memory.
+
+Sign-in attempts have their own limit; pages share another. Endpoints for machines have none: their callers authenticate,
+and a front end's server asks for thousands of people from one address.
+"""
+
+import time
+
+import structlog
+from flask import Flask
+from flask_limiter import Limiter
+from flask_limiter.errors import RateLimitExceeded
+
+from idp.settings import Settings
+from idp.web.log import address
+
+limiter = Limiter(key_func=address, strategy="moving-window", headers_enabled=False)
+_log = structlog.get_logger("idp.limits")
+
+
+def register_limits(app: Flask, settings: Settings) -> None:
+    app.config.update(
+        RATELIMIT_ENABLED=settings.ratelimit_enabled,
+        RATELIMIT_STORAGE_URI=settings.redis_url or "memory://",
+        RATELIMIT_KEY_PREFIX="idp",
+        RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=settings.redis_url is not None,
+    )
+    limiter.init_app(app)
+
+
+def warn_about_separate_limits(settings: Settings, workers: int) -> None:
+    if settings.ratelimit_enabled and settings.redis_url is None and workers > 1:
+        _log.warning(
+            f"Rate limits are counted in each of the {workers} worker processes separately, so an address may reach "
+            f"{workers} times the limit. Set IDP_REDIS_URL to count them together."
+        )
+
+
+def seconds_to_wait(error: RateLimitExceeded) -> int:
+    """An honest Retry-After: until the window lets one more request in."""
+    current = limiter.current_limit
+    return max(1, int(current.reset_at - time.time()) + 1) if current is not None and error.limit else 60

@@ -1,0 +1,37 @@
+"""The language of a page: chosen on the page, else `ui_locales` (Core §3.1.2.1), else the browser's, else the default."""
+
+from flask import Flask, g, request
+from flask import session as form_cookie
+from flask_babel import Babel
+
+from idp.protocol.names import UI_LOCALES
+from idp.settings import Settings
+from idp.web.current import current_server
+
+LANGUAGE_NAMES = {"en": "English", "fr": "Français"}
+PARAMETER = "lang"
+
+
+def register_locale(app: Flask, settings: Settings) -> None:
+    Babel(app, default_locale=settings.default_locale, locale_selector=select_locale)
+
+
+def wish_for_locales(ui_locales: str | None) -> None:
+    """The client's wish for this request; unknown languages in it are passed over."""
+    g.ui_locales = ui_locales
+
+
+def select_locale() -> str:
+    chosen = request.args.get(PARAMETER)
+    if chosen in UI_LOCALES:
+        if form_cookie.get("lang") != chosen:
+            form_cookie["lang"] = chosen
+        return str(chosen)
+    if form_cookie.get("lang") in UI_LOCALES:
+        return str(form_cookie["lang"])
+    wishes = (g.get("ui_locales") or request.args.get("ui_locales") or "").split(" ")
+    for wish in wishes:
+        language = wish.partition("-")[0].lower()
+        if language in UI_LOCALES:
+            return language
+    return request.accept_languages.best_match(UI_LOCALES) or current_server().settings.default_locale

@@ -1,0 +1,58 @@
+"""Headers that every response carries (ASVS 3.4): a strict CSP, no framing, no sniffing, no referrer, HSTS on https.
+
+A page with a form that ends at a client names that client's address for `form-action`, because browsers check every
+redirect that follows a form; https is allowed as a whole there, because a client may redirect on to another host of its
+own (see `docs/decisions`).
+"""
+
+from flask import Flask, Response, g, request
+
+from idp.protocol.redirect_uri import origin_of
+from idp.settings import Settings
+
+_COMMON = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
+_DATA_CSP = "default-src 'none'; frame-ancestors 'none'"
+_PAGE_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https:{images}; base-uri 'none'; "
+    "frame-ancestors 'none'; form-action 'self'{targets}"
+)
+
+
+def register_security_headers(app: Flask, settings: Settings) -> None:
+    common = dict(_COMMON)
+    if settings.is_https:
+        common["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    images = "" if settings.is_production else " http:"
+
+    @app.after_request
+    def _add(response: Response) -> Response:
+        headers = response.headers
+        for name, value in common.items():
+            headers[name] = value
+        if response.mimetype == "text/html":
+            headers["Content-Security-Policy"] = _PAGE_CSP.format(images=images, targets=g.get("form_targets", ""))
+            if "form_targets" not in g:
+                headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        else:
+            headers["Content-Security-Policy"] = _DATA_CSP
+        if request.endpoint != "static" and "Cache-Control" not in headers:
+            headers["Cache-Control"] = "no-store"
+        return response
+
+
+def allow_form_target(redirect_uri: str) -> None:
+    """Let the forms of this page end at a client. The opener stays reachable, because clients sign in by pop-up too."""
+    origin = origin_of(redirect_uri)
+    if origin is None:
+        target = f" {redirect_uri.partition(':')[0]}:"
+    elif origin.startswith("https:"):
+        target = ""
+    else:
+        target = " http:" if "[" in origin else f" {origin}"  # CSP has no way to write an IPv6 address
+    g.form_targets = f" https:{target}"

@@ -1,0 +1,101 @@
+"""The cookies: the browser's session (a random id, known to the server as a hash) and the form cookie.
+
+`__Host-` names and Secure whenever the issuer is https; HttpOnly; SameSite=Lax. The form cookie is Flask's signed
+session: it holds the CSRF secret, the value that binds interactions to this browser, and the language chosen.
+"""
+
+import secrets
+from typing import cast
+
+from flask import Flask, Response, g, request
+from flask import session as form_cookie
+
+from idp.protocol.identity import Session, User
+from idp.settings import Settings
+from idp.store.sessions import SignIn
+from idp.web.current import current_server, request_time
+
+
+def configure_cookies(app: Flask, settings: Settings) -> None:
+    prefix = "__Host-" if settings.is_https else ""
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        SECRET_KEY_FALLBACKS=list(settings.secret_key_previous),
+        SESSION_COOKIE_NAME=f"{prefix}idp_form",
+        SESSION_COOKIE_PATH="/",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.is_https,
+    )
+
+
+def _name() -> str:
+    return "__Host-idp_session" if current_server().settings.is_https else "idp_session"
+
+
+def has_session_cookie() -> bool:
+    return _name() in request.cookies
+
+
+def current_session() -> tuple[Session, User] | tuple[None, None]:
+    """Who is signed in in this browser; looked up once per request."""
+    if "session_and_user" not in g:
+        g.session_and_user = _find() or (None, None)
+    return cast(tuple[Session, User] | tuple[None, None], g.session_and_user)
+
+
+def _find() -> tuple[Session, User] | None:
+    cookie = request.cookies.get(_name())
+    if not cookie or len(cookie) > 128:
+        return None
+    server = current_server()
+    return server.store.sessions.find(cookie, now=request_time(), idle_lifetime=server.settings.session_idle_lifetime)
+
+
+def start_session(response: Response, sign_in: SignIn) -> str:
+    """A session for a person who has just proved who they are: always a new cookie value (ASVS 7.2.4).
+
+    The same person's session goes on under it; another person's ends. Gives the session's `sid`.
+    """
+    server, now = current_server(), request_time()
+    old, _ = current_session()
+    cookie = secrets.token_urlsafe(32)
+    limits = {
+        "now": now,
+        "idle": server.settings.session_idle_lifetime,
+        "absolute": server.settings.session_absolute_lifetime,
+    }
+    renewed = old is not None and server.store.sessions.renew(request.cookies[_name()], cookie, sign_in, **limits)
+    if old is not None and renewed:
+        sid = old.sid
+    else:
+        if old is not None:
+            server.store.sessions.end(old.sid)
+        sid = secrets.token_urlsafe(16)
+        server.store.sessions.start(cookie, sid, sign_in, **limits)
+    _set(response, cookie)
+    g.pop("session_and_user", None)
+    return sid
+
+
+def forget_session(response: Response) -> None:
+    """Take the cookie away; the session itself is ended in the store."""
+    response.delete_cookie(_name(), path="/", secure=current_server().settings.is_https, httponly=True, samesite="Lax")
+    g.pop("session_and_user", None)
+
+
+def _set(response: Response, cookie: str) -> None:
+    secure = current_server().settings.is_https
+    response.set_cookie(_name(), cookie, path="/", secure=secure, httponly=True, samesite="Lax")
+
+
+def browser() -> str:
+    """The secret value of this browser, made at first need; binds interactions to it."""
+    if "browser" not in form_cookie:
+        form_cookie["browser"] = secrets.token_urlsafe(24)
+    return str(form_cookie["browser"])
+
+
+def known_browser() -> str | None:
+    value = form_cookie.get("browser")
+    return value if isinstance(value, str) else None

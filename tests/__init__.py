@@ -1,0 +1,1 @@
+"""The promises of the server, written as tests. ``tests/support`` holds what they share."""

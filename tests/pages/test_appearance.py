@@ -1,0 +1,151 @@
+"""The pages in a real browser: readable, wide enough for a finger, never wider than the screen, and usable unscripted.
+
+WCAG 2.2: 1.4.3 and 1.4.6 (contrast of text), 1.4.11 (of controls), 1.4.10 (reflow), 2.5.5 (size of targets).
+"""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from werkzeug.serving import make_server
+
+from tests.pages.samples import SAMPLES, make_samples_app
+from tests.support.chromium import PHONE, Pages
+
+MEASURE = """() => {
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const linear = (part) => (part /= 255) <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  const luminance = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const behind = (element) => {
+    for (let each = element; each; each = each.parentElement) {
+      const colour = numbers(getComputedStyle(each).backgroundColor);
+      if (colour.length < 4 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const contrast = (one, other) => {
+    const [light, dark] = [luminance(one), luminance(other)].sort((a, b) => b - a);
+    return (light + 0.05) / (dark + 0.05);
+  };
+  const isShown = (element) => element.getClientRects().length && !element.closest(".visually-hidden, .skip-link");
+  const describe = (element) => `${element.tagName} ${element.className} ${element.id}`;
+  document.querySelectorAll("details").forEach((each) => { each.open = true; });
+
+  const faint = [], small = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const element = texts.currentNode.parentElement;
+    if (!texts.currentNode.data.trim() || !isShown(element)) continue;
+    const ratio = contrast(numbers(getComputedStyle(element).color), behind(element));
+    if (ratio < 7) faint.push([describe(element), ratio]);
+  }
+  for (const control of document.querySelectorAll("input:not([type=hidden]), select, textarea, .choice")) {
+    const ratio = contrast(numbers(getComputedStyle(control).borderTopColor), behind(control.parentElement));
+    if (ratio < 3) faint.push([describe(control), ratio]);
+  }
+  for (const target of document.querySelectorAll("a, button, input:not([type=hidden]), select, textarea, summary")) {
+    const { width, height } = target.getBoundingClientRect();
+    if (isShown(target) && (height < 44 || width < 44)) small.push([describe(target), width, height]);
+  }
+  return { faint, small, width: document.documentElement.scrollWidth };
+}"""
+
+every_page = pytest.mark.parametrize("sample", SAMPLES)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Where the samples are served."""
+    server = make_server("127.0.0.1", 0, make_samples_app(), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def measure(browser_page: Pages, url: str, **options: Any) -> dict[str, Any]:
+    page = browser_page(viewport=PHONE, **options)
+    page.route("**/form_post.js", lambda route: route.abort())  # it would leave the page
+    page.goto(url)
+    measured: dict[str, Any] = page.evaluate(MEASURE)
+    return measured
+
+
+@pytest.mark.parametrize("colour_scheme", ["light", "dark"])
+@every_page
+def test_text_controls_and_targets_can_be_seen_and_touched(
+    browser_page: Pages, address: str, sample: str, colour_scheme: str
+) -> None:
+    measured = measure(browser_page, f"{address}/{sample}", colour_scheme=colour_scheme)
+    assert measured == {"faint": [], "small": [], "width": PHONE[0]}
+
+
+@every_page
+def test_a_page_in_french_fits_a_narrow_screen(browser_page: Pages, address: str, sample: str) -> None:
+    page = browser_page(viewport=(320, 640), javascript=False)
+    page.goto(f"{address}/{sample}?lang=fr")
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+def test_a_page_breaks_no_rule_of_its_content_security_policy(browser_page: Pages, address: str) -> None:
+    page = browser_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    for sample in SAMPLES:
+        if sample != "form-post":
+            page.goto(f"{address}/{sample}")
+    assert complaints == []
+
+
+def test_a_logo_that_does_not_load_leaves_the_initial(browser_page: Pages, address: str) -> None:
+    page = browser_page()
+    page.goto(f"{address}/login")
+    page.evaluate("document.getElementById('client-logo').src = '/missing.png'")
+    page.wait_for_function("document.getElementById('client-logo').complete")
+    shown = page.evaluate("getComputedStyle(document.getElementById('client-logo'), '::after').content")
+    assert shown.startswith('"D"')
+
+
+def test_the_password_can_be_looked_at_and_hidden_again(browser_page: Pages, address: str) -> None:
+    page = browser_page()
+    page.goto(f"{address}/login")
+    page.fill("#password", "a secret")
+    page.click("#show-password")
+    assert page.get_attribute("#password", "type") == "text"
+    assert page.inner_text("#show-password") == "Hide"
+    page.click("#show-password")
+    assert page.get_attribute("#password", "type") == "password"
+
+
+def test_without_javascript_no_dead_button_is_shown(browser_page: Pages, address: str) -> None:
+    page = browser_page(javascript=False)
+    page.goto(f"{address}/login")
+    assert page.locator("#show-password").is_hidden()
+    assert page.locator("#login").is_visible()
+
+
+def test_form_post_sends_itself_even_when_a_parameter_is_called_submit(browser_page: Pages, address: str) -> None:
+    page = browser_page(bypass_csp=True)
+    sent: list[str | None] = []
+
+    def receive(route: Any) -> None:
+        sent.append(route.request.post_data)
+        route.fulfill(body="received")
+
+    page.route("https://rp.example/cb", receive)
+    page.goto(f"{address}/form-post")
+    page.wait_for_url("https://rp.example/cb")
+    assert len(sent) == 1
+    assert "submit=a" in str(sent[0])
+
+
+def test_the_error_summary_has_the_focus_and_leads_to_the_field(browser_page: Pages, address: str) -> None:
+    page = browser_page()
+    page.goto(f"{address}/login-errors")
+    assert page.evaluate("document.activeElement.id") == "error-summary"
+    page.click("#error-summary a[href='#password']")
+    assert page.evaluate("document.activeElement.id") == "password"

@@ -1,0 +1,611 @@
+"""The guard of outbound fetches, against real servers on this machine: what it reaches, and what it never does."""
+
+import datetime
+import ipaddress
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from idp.outbound import FetchRefused, OutboundFetcher, is_public
+
+GOOD: dict[str, Any] = {"keys": []}
+PUBLIC = "93.184.216.34"
+SPECIAL = """127.0.0.1 127.255.255.254 0.0.0.0 0.1.2.3 10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 169.254.0.1
+    169.254.169.254 100.64.0.1 100.127.255.255 192.0.0.192 192.0.2.1 198.18.0.1 198.51.100.1 203.0.113.1 192.88.99.1
+    224.0.0.1 239.255.255.255 240.0.0.1 255.255.255.255 168.63.129.16
+    :: ::1 ::127.0.0.1 ::ffff:10.0.0.1 ::ffff:169.254.169.254 ::ffff:100.64.0.1 64:ff9b::10.0.0.1 64:ff9b:1::1 fc00::1
+    fd00:ec2::254 fe80::1 febf::1 fec0::1 ff02::1 2001::1 2001:db8::1 2002:7f00:1:: 100::1 5f00::1"""
+
+Answer = Callable[[socket.socket], None]
+
+
+def http(body: bytes, status: str = "200 OK", *headers: str, length: int | None = None) -> Answer:
+    """Answers with this, and closes."""
+    head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}", *headers, "", ""]
+    return lambda connection: connection.sendall("\r\n".join(head).encode() + body)
+
+
+class Server:
+    """Accepts connections on a loopback address and lets `answer` have each, after reading the request."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None, family: int = socket.AF_INET) -> None:
+        self.answer: Answer = http(json.dumps(GOOD).encode())
+        self.requests: list[str] = []
+        self._tls = tls
+        self._listener = socket.create_server(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0), family=family)
+        self._listener.settimeout(0.1)
+        self.port = self._listener.getsockname()[1]
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stopped.set()
+        self._thread.join(10)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                accepted, _ = self._listener.accept()
+            except TimeoutError:
+                continue
+            with accepted:
+                accepted.settimeout(3)
+                try:
+                    self._talk(accepted)
+                except OSError:
+                    continue  # the client hung up, which is what many of these tests are about
+
+    def _talk(self, accepted: socket.socket) -> None:
+        if self._tls is None:
+            self._answer_on(accepted)
+        else:
+            with self._tls.wrap_socket(accepted, server_side=True) as secured:
+                self._answer_on(secured)
+
+    def _answer_on(self, connection: socket.socket) -> None:
+        request = b""
+        while b"\r\n\r\n" not in request:
+            received = connection.recv(4096)
+            if not received:
+                return
+            request += received
+        self.requests.append(request.decode())
+        self.answer(connection)
+        connection.shutdown(socket.SHUT_WR)
+
+
+class Names:
+    """Stands in for the resolver: each name has a list of answers, the last of which it keeps giving."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[list[str]]] = {}
+        self.asked: list[str] = []
+        self.really: Callable[..., Any] = socket.getaddrinfo
+
+    def look_up(self, host: Any, port: Any, *arguments: Any, **options: Any) -> Any:
+        if host not in self.answers:
+            return self.really(host, port, *arguments, **options)
+        self.asked.append(host)
+        addresses = self.answers[host][0] if len(self.answers[host]) == 1 else self.answers[host].pop(0)
+        families = [socket.AF_INET6 if ":" in address else socket.AF_INET for address in addresses]
+        return [
+            (family, socket.SOCK_STREAM, 6, "", (address, port))
+            for family, address in zip(families, addresses, strict=True)
+        ]
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    names = Names()
+    monkeypatch.setattr(socket, "getaddrinfo", names.look_up)
+    return names
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> "Authority":
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def secure_server(authority: "Authority") -> Iterator[Server]:
+    server = Server(authority.server_context("client.example"))
+    yield server
+    server.close()
+
+
+class Authority:
+    """A CA of our own, and certificates made by it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Test CA")])
+        constraints = x509.BasicConstraints(ca=True, path_length=None)
+        certificate = self._builder(self._name, self._key).add_extension(constraints, critical=True)
+        self.bundle = directory / "ca.pem"
+        self.bundle.write_bytes(self._sign(certificate))
+
+    def server_context(self, name: str) -> ssl.SSLContext:
+        key = ec.generate_private_key(ec.SECP256R1())
+        alternative: x509.GeneralName = x509.DNSName(name)
+        if name[0].isdigit():
+            alternative = x509.IPAddress(ipaddress.ip_address(name))
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        builder = self._builder(subject, key).add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+        file = self._directory / f"{name}.pem"
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        file.write_bytes(private + self._sign(builder))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file)
+        return context
+
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(hours=1))
+        )
+
+    def _sign(self, builder: x509.CertificateBuilder) -> bytes:
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def allowed(server: Server, **options: Any) -> tuple[OutboundFetcher, str]:
+    """A fetcher that may reach the server by plain http, and the URL of it."""
+    return OutboundFetcher(allowed_hosts=["127.0.0.1"], **options), f"http://127.0.0.1:{server.port}/jwks"
+
+
+# --- What is fetched -------------------------------------------------------------------------------------------------
+
+
+def test_one_plain_request_is_sent_and_the_object_comes_back(server: Server) -> None:
+    fetcher, url = allowed(server)
+    assert fetcher.get_json(f"{url}?a=%20b&c#fragment") == GOOD
+    (request,) = server.requests
+    first, *headers = request.strip().split("\r\n")
+    assert first == "GET /jwks?a=%20b&c HTTP/1.1"
+    assert {header.split(":")[0].lower() for header in headers} == {
+        "host",
+        "user-agent",
+        "accept",
+        "accept-encoding",
+        "connection",
+    }
+    assert "User-Agent: idp" in headers
+    assert f"Host: 127.0.0.1:{server.port}" in headers
+
+
+def test_a_chunked_answer_and_one_without_a_length_are_read(server: Server) -> None:
+    fetcher, url = allowed(server)
+    server.answer = lambda connection: connection.sendall(
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n{"keys\r\n6\r\n": []}\r\n0\r\n\r\n'
+    )
+    assert fetcher.get_json(url) == GOOD
+    server.answer = lambda connection: connection.sendall(b'HTTP/1.0 200 OK\r\n\r\n{"keys": []}')
+    assert fetcher.get_json(url) == GOOD
+
+
+def test_https_is_verified_for_the_name_while_the_connection_goes_to_the_checked_address(
+    secure_server: Server, names: Names, authority: Authority
+) -> None:
+    names.answers = {"client.example": [["127.0.0.1"]], "other.example": [["127.0.0.1"]]}
+    fetcher = OutboundFetcher(allowed_hosts=["127.0.0.0/8"], ca_bundle=authority.bundle)
+    assert fetcher.get_json(f"https://client.example:{secure_server.port}/") == GOOD
+    assert f"Host: client.example:{secure_server.port}" in secure_server.requests[0]
+    with pytest.raises(FetchRefused, match="certificate"):
+        fetcher.get_json(f"https://other.example:{secure_server.port}/")
+    with pytest.raises(FetchRefused, match="certificate"):
+        fetcher.get_json(f"https://127.0.0.1:{secure_server.port}/")
+    assert len(secure_server.requests) == 1
+
+
+def test_https_to_an_address_is_verified_for_the_address(authority: Authority) -> None:
+    server = Server(authority.server_context("127.0.0.1"))
+    try:
+        fetcher = OutboundFetcher(allowed_hosts=["127.0.0.1"], ca_bundle=authority.bundle)
+        assert fetcher.get_json(f"https://127.0.0.1:{server.port}/") == GOOD
+    finally:
+        server.close()
+
+
+def test_a_certificate_of_an_unknown_ca_is_refused_even_for_an_allowed_host(
+    secure_server: Server, names: Names
+) -> None:
+    names.answers = {"client.example": [["127.0.0.1"]]}
+    with pytest.raises(FetchRefused, match="certificate"):
+        OutboundFetcher(allowed_hosts=["client.example"]).get_json(f"https://client.example:{secure_server.port}/")
+    assert secure_server.requests == []
+
+
+def test_the_extra_bundle_does_not_replace_the_usual_authorities(authority: Authority) -> None:
+    from idp.outbound import _make_tls_context
+
+    usual = ssl.create_default_context()
+    usual_or_certifi = len(_make_tls_context(None).get_ca_certs())
+    assert usual_or_certifi >= max(1, len(usual.get_ca_certs()))
+    assert len(_make_tls_context(authority.bundle).get_ca_certs()) == usual_or_certifi + 1
+
+
+def test_a_missing_bundle_is_a_refusal(secure_server: Server, names: Names, tmp_path: Path) -> None:
+    names.answers = {"client.example": [["127.0.0.1"]]}
+    fetcher = OutboundFetcher(allowed_hosts=["client.example"], ca_bundle=tmp_path / "absent.pem")
+    with pytest.raises(FetchRefused, match="CA bundle"):
+        fetcher.get_json(f"https://client.example:{secure_server.port}/")
+
+
+# --- Which URLs ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "jwks",
+        "//client.example/jwks",
+        "http://client.example/jwks",
+        "ftp://client.example/",
+        "file:///etc/passwd",
+        "gopher://127.0.0.1:25/",
+        "data:application/json,{}",
+        "https://",
+        "https:///jwks",
+        "https://user@client.example/",
+        "https://user:secret@client.example/",
+        "https://@client.example/",
+        "https://client.example@127.0.0.1/",
+        "https://client.example:0/",
+        "https://client.example:65536/",
+        "https://client.example:x/",
+        "https://client.example\\@127.0.0.1/",
+        "https://client..example/",
+        "https://.example/",
+        "https://" + "a" * 64 + ".example/",
+        "https://cliént.example/",
+        "https://client.example/a b",
+        "https://client.example/\r\nX: y",
+        "https://client.example/\x00",
+        "https://client.example/" + "a" * 3000,
+        "https://[::1/",
+        "https://[fe80::1%25eth0]/",
+        "https://%31%32%37.0.0.1/",
+        None,
+        b"https://client.example/",
+    ],
+)
+def test_a_url_that_is_not_plain_https_is_refused_before_anything_is_looked_up(
+    names: Names, url: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(names, "look_up", lambda *_: pytest.fail("looked up"))
+    with pytest.raises(FetchRefused) as refused:
+        OutboundFetcher().get_json(url)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f.0.0.1",
+        "0177.0.0.1",
+        "0.0.0.0",
+        "10.1.2.3",
+        "169.254.169.254",
+        "100.100.100.200",
+        "168.63.129.16",
+        "[::1]",
+        "[::]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[64:ff9b::7f00:1]",
+        "[fd00:ec2::254]",
+        "localhost",
+    ],
+)
+def test_an_address_that_is_not_public_is_refused_however_it_is_written(
+    host: str, monkeypatch: pytest.MonkeyPatch, refused_connections: list[str]
+) -> None:
+    def resolve(name: str, port: int, **_: Any) -> Any:
+        # What the C library makes of old spellings, without asking a name server.
+        address = socket.inet_ntoa(socket.inet_aton(name)) if name[0].isdigit() and ":" not in name else name
+        address = "127.0.0.1" if name == "localhost" else address
+        return [(0, 0, 0, "", (address, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("connected"))
+    with pytest.raises(FetchRefused, match="not a public address"):
+        OutboundFetcher().get_json(f"https://{host}/")
+
+
+@pytest.mark.parametrize(
+    "address",
+    SPECIAL.split(),
+)
+def test_every_kind_of_special_address_is_known(address: str) -> None:
+    assert not is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "address", [PUBLIC, "8.8.8.8", "100.63.0.1", "2606:4700::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
+)
+def test_public_addresses_are_public(address: str) -> None:
+    assert is_public(ipaddress.ip_address(address))
+
+
+def test_one_private_address_among_public_ones_refuses_the_name(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+    names.answers = {"client.example": [[PUBLIC, "2606:4700::1", "10.0.0.1"]]}
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("connected"))
+    with pytest.raises(FetchRefused, match=r"10\.0\.0\.1"):
+        OutboundFetcher().get_json("https://client.example/")
+
+
+def test_a_name_that_changes_its_address_after_the_check_gains_nothing(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names.answers = {"client.example": [[PUBLIC], ["127.0.0.1"]]}
+    connected = []
+
+    def connect(address: tuple[str, int], **_: Any) -> socket.socket:
+        connected.append(address)
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with pytest.raises(FetchRefused, match="Connection refused"):
+        OutboundFetcher().get_json("https://client.example/")
+    assert connected == [(PUBLIC, 443)]
+    assert names.asked == ["client.example"]
+
+
+def test_the_name_is_looked_up_once_for_a_whole_fetch(server: Server, names: Names) -> None:
+    names.answers = {"client.example": [["127.0.0.1"], ["10.0.0.1"]]}
+    fetcher = OutboundFetcher(allowed_hosts=["127.0.0.0/8"])
+    assert fetcher.get_json(f"http://client.example:{server.port}/") == GOOD
+    assert names.asked == ["client.example"]
+
+
+def test_a_name_that_does_not_exist_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(FetchRefused, match="cannot be found"):
+        OutboundFetcher().get_json("https://client.example/")
+
+
+# --- The allow-list --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("entry", ["client.example", "CLIENT.example", "client.example:{port}", "127.0.0.0/8"])
+def test_an_allowed_host_may_be_private_and_without_tls(server: Server, names: Names, entry: str) -> None:
+    names.answers = {"client.example": [["127.0.0.1"]]}
+    fetcher = OutboundFetcher(allowed_hosts=[entry.format(port=server.port)])
+    assert fetcher.get_json(f"http://client.example:{server.port}/") == GOOD
+    assert fetcher.get_json(f"http://Client.Example:{server.port}/") == GOOD
+
+
+@pytest.mark.parametrize("entry", ["example", "lient.example", "client.example:1", "10.0.0.0/8", "127.0.0.2/32"])
+def test_what_only_resembles_an_allowed_host_is_refused(server: Server, names: Names, entry: str) -> None:
+    names.answers = {"client.example": [["127.0.0.1"]]}
+    fetcher = OutboundFetcher(allowed_hosts=[entry])
+    for scheme in ("http", "https"):
+        with pytest.raises(FetchRefused):
+            fetcher.get_json(f"{scheme}://client.example:{server.port}/")
+    assert server.requests == []
+
+
+def test_an_allowed_name_never_stands_for_a_metadata_service(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("connected"))
+    for address in ("169.254.169.254", "fe80::1", "0.0.0.0", "168.63.129.16", "224.0.0.1"):
+        names.answers = {"client.example": [[address]]}
+        with pytest.raises(FetchRefused, match="not a public address"):
+            OutboundFetcher(allowed_hosts=["client.example"]).get_json("http://client.example/")
+
+
+def test_ipv6_hosts_can_be_allowed_and_reached() -> None:
+    server = Server(family=socket.AF_INET6)
+    try:
+        for entry in ("::1", "[::1]", f"[::1]:{server.port}", "::1/128"):
+            assert OutboundFetcher(allowed_hosts=[entry]).get_json(f"http://[::1]:{server.port}/") == GOOD
+        assert f"Host: [::1]:{server.port}" in server.requests[0]
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("entry", ["", " ", "http://a", "a/b", "10.0.0.0/33", "10.0.0.1/8", "a b", "ü.example", "u@h"])
+def test_an_entry_that_is_no_host_and_no_network_is_an_error_at_once(entry: str) -> None:
+    with pytest.raises(ValueError):
+        OutboundFetcher(allowed_hosts=[entry])
+
+
+# --- Answers ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
+def test_a_redirect_is_never_followed(server: Server, status: str) -> None:
+    fetcher, url = allowed(server)
+    server.answer = http(b'{"keys": []}', status, f"Location: {url}/elsewhere")
+    with pytest.raises(FetchRefused, match=f"status {status[:3]}"):
+        fetcher.get_json(url)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        pytest.param(http(b"{}", "404 Not Found"), "status 404", id="404"),
+        pytest.param(http(b"{}", "201 Created"), "status 201", id="201"),
+        pytest.param(http(b"", "204 No Content"), "status 204", id="204"),
+        pytest.param(http(b"{}", "500 Oops"), "status 500", id="500"),
+        pytest.param(http(b""), "not JSON", id="empty"),
+        pytest.param(http(b"<html>"), "not JSON", id="HTML"),
+        pytest.param(http(b'{"a":"\xff"}'), "not JSON", id="not UTF-8"),
+        pytest.param(http(b"[" * 100_000), "not JSON", id="nested without end"),
+        pytest.param(http(b'{"a":' + b"9" * 5000 + b"}"), "not JSON", id="endless number"),
+        pytest.param(http(b"[]"), "not a JSON object", id="list"),
+        pytest.param(http(b"null"), "not a JSON object", id="null"),
+        pytest.param(http(b"{}", "200 OK", "Content-Encoding: gzip"), "encoding", id="gzip"),
+        pytest.param(http(b"{}", length=100), "broke off", id="cut"),
+        pytest.param(lambda connection: None, "does not answer as a web server", id="nothing"),
+        pytest.param(lambda connection: connection.sendall(b"SSH-2.0-x\r\n"), "as a web server", id="SSH"),
+        pytest.param(
+            lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 500 + b"\r\n{}"),
+            "as a web server",
+            id="too many headers",
+        ),
+        pytest.param(
+            lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+            "as a web server",
+            id="broken chunks",
+        ),
+    ],
+)
+def test_an_answer_that_is_no_json_object_is_a_refusal(server: Server, answer: Answer, sentence: str) -> None:
+    fetcher, url = allowed(server)
+    server.answer = answer
+    with pytest.raises(FetchRefused, match=sentence):
+        fetcher.get_json(url)
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_body_that_is_too_large_is_cut_off_while_it_comes(server: Server, announced: bool) -> None:
+    fetcher, url = allowed(server, max_bytes=1000)
+    fits, too_large = json.dumps({"a": "x" * 991}).encode(), json.dumps({"a": "x" * 992}).encode()
+    server.answer = http(fits)
+    assert len(fetcher.get_json(url)["a"]) == 991
+    server.answer = http(too_large)
+    if not announced:
+        server.answer = lambda connection: connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + too_large)
+    with pytest.raises(FetchRefused, match="more than 1000 bytes"):
+        fetcher.get_json(url)
+
+
+def test_an_endless_body_is_cut_off(server: Server) -> None:
+    fetcher, url = allowed(server)
+
+    def pour(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+        for _ in range(10_000):
+            connection.sendall(b"x" * 10_000)
+
+    server.answer = pour
+    with pytest.raises(FetchRefused, match="more than 524288 bytes"):
+        fetcher.get_json(url)
+
+
+# --- Time ------------------------------------------------------------------------------------------------------------
+
+
+def drip(prefix: bytes, drop: bytes) -> Answer:
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(prefix)
+        for _ in range(60):
+            connection.sendall(drop)
+            time.sleep(0.05)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(lambda connection: time.sleep(1.5), id="silence"),
+        pytest.param(drip(b"", b"H"), id="a status line that drips"),
+        pytest.param(drip(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), id="headers that drip"),
+        pytest.param(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b" "), id="a body that drips"),
+        pytest.param(
+            drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"), id="chunks that drip"
+        ),
+        pytest.param(drip(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"), id="endless 100"),
+    ],
+)
+def test_the_deadline_holds_over_everything_however_slowly_it_drips(server: Server, answer: Answer) -> None:
+    fetcher, url = allowed(server, timeout=0.4)
+    server.answer = answer
+    started = time.monotonic()
+    with pytest.raises(FetchRefused, match=r"within 0\.4 seconds"):
+        fetcher.get_json(url)
+    assert time.monotonic() - started < 1.2
+
+
+def test_a_handshake_that_never_comes_ends_at_the_deadline(names: Names) -> None:
+    names.answers = {"client.example": [["127.0.0.1"]]}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        fetcher = OutboundFetcher(allowed_hosts=["client.example"], timeout=0.4)
+        started = time.monotonic()
+        with pytest.raises(FetchRefused, match="within"):
+            fetcher.get_json(f"https://client.example:{silent.getsockname()[1]}/")
+        assert time.monotonic() - started < 1.2
+
+
+def test_a_resolver_that_hangs_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(5) and [])
+    started = time.monotonic()
+    try:
+        with pytest.raises(FetchRefused, match="within"):
+            OutboundFetcher(timeout=0.3).get_json("https://client.example/")
+        assert time.monotonic() - started < 1.0
+    finally:
+        released.set()
+
+
+def test_a_dead_address_leaves_time_for_the_next_one(
+    server: Server, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names.answers = {"client.example": [["127.0.0.9", "127.0.0.1"]]}
+    really_connect = socket.create_connection
+
+    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+        if address[0] == "127.0.0.9":
+            assert timeout <= 1.0
+            raise TimeoutError
+        return really_connect(address, timeout=timeout)
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    fetcher = OutboundFetcher(allowed_hosts=["client.example"], timeout=2)
+    assert fetcher.get_json(f"http://client.example:{server.port}/") == GOOD
+
+
+# --- Surroundings ----------------------------------------------------------------------------------------------------
+
+
+def test_proxies_of_the_environment_are_not_used(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    fetcher, url = allowed(server)
+    assert fetcher.get_json(url) == GOOD
+
+
+def test_no_cookie_comes_back(server: Server) -> None:
+    fetcher, url = allowed(server)
+    server.answer = http(b"{}", "200 OK", "Set-Cookie: a=b; Path=/")
+    fetcher.get_json(url)
+    fetcher.get_json(url)
+    assert not any("cookie" in request.lower() for request in server.requests)
