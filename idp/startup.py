@@ -27,6 +27,7 @@ def make_server(settings: Settings, *, clock: Callable[[], float]) -> Server:
         problems += _demo_problems(store) if store is not None else []
     if problems or store is None or keys is None:
         raise ConfigurationError(problems)
+    keys.warm_up(int(clock()))  # the first signature of each key would cost what fifty later ones do
     return Server(
         settings=settings,
         store=store,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from tests.support.chromium import Pages
+    from tests.support.idp_server import ServerUnderTest, TimedServer
+    from tests.support.relying_party import Browser as HttpBrowser
 
 MARKS = (
     "spec(spec, section, level): the rule of a specification that the test shows; level is a word of RFC 2119",
@@ -189,3 +191,45 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if missing:
         tests = ", ".join(f"{count} for want of {package}" for package, count in sorted(missing.items()))
         terminalreporter.write_line(f"Not run: {tests}. To run them: apt install {' '.join(sorted(missing))}")
+
+
+# --- The server under test -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def signing_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key directory made once per process; servers under test start from a copy."""
+    import time
+
+    from idp.jose.algorithms import SIGNING
+    from idp.jose.key_directory import KeyDirectory
+
+    folder = tmp_path_factory.mktemp("signing") / "keys"
+    KeyDirectory(folder).init(list(SIGNING), int(time.time()))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, signing_keys: Path) -> "Iterator[ServerUnderTest]":
+    """gunicorn with two worker processes on SQLite, shared by the tests of one process."""
+    from tests.support.idp_server import running_server
+
+    with running_server(tmp_path_factory.mktemp("server"), keys_from=signing_keys) as running:
+        yield running
+
+
+@pytest.fixture
+def timed(tmp_path: Path, signing_keys: Path) -> "Iterator[TimedServer]":
+    """A server of this test's own, whose clock the test moves forward."""
+    from tests.support.idp_server import timed_server
+
+    with timed_server(tmp_path, keys_from=signing_keys) as running:
+        yield running
+
+
+@pytest.fixture
+def browser(server: "ServerUnderTest") -> "HttpBrowser":
+    """A person's browser without any cookie yet."""
+    from tests.support.relying_party import Browser as HttpBrowser
+
+    return HttpBrowser(server)

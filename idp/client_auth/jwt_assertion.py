@@ -5,8 +5,8 @@ from typing import Any, TypeGuard
 from idp.client_auth.presented import Presented
 from idp.jose import algorithms
 from idp.jose.client_keys import verify_with_keys, verify_with_secret
+from idp.jose.encryption import DecryptionFailed
 from idp.jose.jws import InvalidToken
-from idp.outbound import FetchRefused
 from idp.protocol.client import Client
 from idp.server import Server
 
@@ -24,7 +24,7 @@ def check_private_key_jwt(server: Server, client: Client, presented: Presented, 
             claims = verify_with_keys(presented.credential, client.jwks, algs=algs)
         else:
             claims = server.remote_keys.verify(presented.credential, client.jwks_uri or "", algs=algs)
-    except (InvalidToken, FetchRefused) as error:
+    except InvalidToken as error:
         raise presented.refusal(f"assertion of {client.client_id}: {error}") from None
     _check_claims(server, client, presented, claims, now)
 
@@ -34,10 +34,10 @@ def check_client_secret_jwt(server: Server, client: Client, presented: Presented
     for secret in client.secrets:
         if secret.encrypted is None or not secret.is_valid_at(now):
             continue
-        plain = server.secret_box.decrypt(secret.encrypted, purpose="client secret")
         try:
+            plain = server.secret_box.decrypt(secret.encrypted, purpose="client secret")
             claims = verify_with_secret(presented.credential, plain, algs=algs)
-        except InvalidToken:
+        except (InvalidToken, DecryptionFailed):
             continue
         return _check_claims(server, client, presented, claims, now)
     raise presented.refusal(f"assertion of {client.client_id}: no secret fits its signature")
