@@ -3,9 +3,10 @@
 import sys
 
 from idp import create_app
-from idp.settings import ConfigurationError, load_settings
+from idp.settings import ConfigurationError
+from idp.startup import load_server_settings
 
 try:
-    app = create_app(load_settings())
+    app = create_app(load_server_settings())
 except ConfigurationError as error:
     sys.exit(str(error))

@@ -27,10 +27,14 @@ LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class ConfigurationError(Exception):
-    """The server refuses to start. `problems` holds one plain sentence for each thing to mend."""
+    """The server refuses to start. `problems` holds one plain sentence for each thing to mend.
 
-    def __init__(self, problems: list[str]) -> None:
+    `usable`: the settings without the wrong ones, when there are any, so that other checks can still speak.
+    """
+
+    def __init__(self, problems: list[str], usable: "Settings | None" = None) -> None:
         self.problems = problems
+        self.usable = usable
         super().__init__("idp cannot start:\n" + "\n".join(f"  - {problem}" for problem in problems))
 
 
@@ -91,7 +95,7 @@ class Settings(BaseSettings):
     threads: int = _setting(4, "Threads in each worker process.", group="Server", ge=1, le=64)
     trusted_proxies: Words = _setting(
         (),
-        "Addresses or networks (CIDR) of the reverse proxies in front, whose `X-Forwarded-For` is believed. Empty: nobody's.",
+        "Addresses or networks (CIDR) of the reverse proxies in front, whose `X-Forwarded-For` is believed.",
         group="Server",
     )
     playground: bool | None = _setting(
@@ -104,8 +108,8 @@ class Settings(BaseSettings):
     # --- Secrets and storage
     secret_key: str = _setting(
         "",
-        "At least 32 random characters; encrypts and signs what only this server reads. Development makes one in `var/`. "
-        "Make one with `python3 -c 'import secrets; print(secrets.token_urlsafe(48))'`.",
+        "At least 32 random characters; encrypts and signs what only this server reads. Development makes one in "
+        "`var/`. Make one with `python3 -c 'import secrets; print(secrets.token_urlsafe(48))'`.",
         group="Secrets and storage",
         secret=True,
     )
@@ -145,7 +149,7 @@ class Settings(BaseSettings):
     # --- Protocol
     require_pkce: Literal["all", "public"] = _setting(
         "all",
-        "Who must use PKCE: every client, or `public` ones only (for plain OpenID Connect clients that know neither PKCE).",
+        "Who must use PKCE: every client, or only `public` ones (for OpenID Connect clients that do not know PKCE).",
         group="Protocol",
     )
     code_lifetime: int = _setting(60, "Seconds an authorization code can be redeemed.", group="Protocol", ge=5, le=600)
@@ -159,7 +163,8 @@ class Settings(BaseSettings):
     )
     refresh_token_reuse_window: Annotated[int, Field(ge=0, le=300)] = _setting(
         30,
-        "Seconds in which a repeated refresh gets the same successor again; 0 switches it off. See `docs/refresh-tokens.md`.",
+        "Seconds in which a repeated refresh gets the same successor again; 0 switches it off "
+        "(`docs/refresh-tokens.md`).",
         group="Protocol",
     )
     interaction_lifetime: int = _setting(
@@ -202,7 +207,7 @@ class Settings(BaseSettings):
     )
     outbound_allowed_hosts: Words = _setting(
         (),
-        "Hosts (`host`, `host:port`) and networks (CIDR) that may be fetched from although they are private or plain http.",
+        "Hosts (`host`, `host:port`) and networks (CIDR) that may be fetched from although private or plain http.",
         group="Outbound requests",
     )
     outbound_ca_bundle: OptionalPath = _setting(
@@ -237,7 +242,7 @@ class Settings(BaseSettings):
 
     @property
     def longest_token_lifetime(self) -> int:
-        """Seconds that a signing key stays published after it signed for the last time (a day at least: ID token hints)."""
+        """Seconds that a key stays published after it signed for the last time (a day at least, for ID token hints)."""
         return max(self.access_token_lifetime, self.id_token_lifetime, 86_400)
 
     @classmethod
@@ -267,7 +272,7 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
     problems += wrong
     problems += [] if settings is None else production_problems(settings)
     if problems or settings is None:
-        raise ConfigurationError(problems)
+        raise ConfigurationError(problems, usable=settings)
     return (
         settings if settings.secret_key else settings.model_copy(update={"secret_key": _development_secret(settings)})
     )
@@ -355,7 +360,7 @@ def _validate(values: dict[str, str]) -> tuple[Settings | None, list[str]]:
 
 
 def _development_secret(settings: Settings) -> str:
-    """A random secret of this checkout's own, kept in `var/secret_key` (0600) so that all workers and starts share it."""
+    """A random secret of this checkout's own in `var/secret_key` (0600), shared by all workers and starts."""
     settings.var_dir.mkdir(parents=True, exist_ok=True)
     path = settings.var_dir / "secret_key"
     if not path.exists():

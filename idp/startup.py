@@ -9,13 +9,23 @@ from idp.jose.key_directory import KeyDirectory
 from idp.jose.signing_keys import KeyDirectoryError, SigningKeys
 from idp.outbound import OutboundFetcher
 from idp.server import Server
-from idp.settings import ConfigurationError, Settings
+from idp.settings import ConfigurationError, Settings, load_settings
 from idp.store import Store, open_store
 from idp.store.database import DatabaseUrlError
 from idp.store.schema import is_current
 
 DEMO_CLIENT_IDS = ("demo-web", "demo-spa", "demo-mobile")
 DEMO_USERNAME = "demo"
+
+
+def load_server_settings() -> Settings:
+    """`load_settings` for a server: when it refuses, what the database and the keys add is named in the same breath."""
+    try:
+        return load_settings()
+    except ConfigurationError as error:
+        if error.usable is not None:
+            error = ConfigurationError(error.problems + _stored_problems(error.usable))
+        raise error from None
 
 
 def make_server(settings: Settings, *, clock: Callable[[], float]) -> Server:
@@ -85,6 +95,17 @@ def _open_keys(settings: Settings, problems: list[str]) -> SigningKeys | None:
     if missing:
         problems.append(f"IDP_KEYS_DIR has no key for {', '.join(sorted(missing))}; run: idp init")
     return keys
+
+
+def _stored_problems(settings: Settings) -> list[str]:
+    """What the database and the keys say against starting; nothing of them is kept open."""
+    problems: list[str] = []
+    store = _open_store(settings, problems)
+    _open_keys(settings, problems)
+    if store is not None:
+        problems += _demo_problems(store) if settings.is_production else []
+        store.database.dispose()
+    return problems
 
 
 def _demo_problems(store: Store) -> list[str]:

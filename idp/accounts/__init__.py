@@ -1,1 +1,2 @@
-"""Accounts of people: passwords and how they are checked. Later rooms: registration, recovery, linking, second factors."""
+"""Accounts of people: passwords and how they are checked. Later rooms: registration, recovery, linking, second
+factors."""

@@ -17,8 +17,8 @@ KIND = "interaction"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What was done for this request: the session that signed in for it, an account chosen, a consent given, or all of it
-    refused."""
+    """What was done for this request: the session that signed in for it, an account chosen, a consent given, or all of
+    it refused."""
 
     signed_in_sid: str | None = None
     chose_account: bool = False

@@ -1,7 +1,7 @@
 """`client_secret_basic` and `client_secret_post` (RFC 6749 §2.3.1).
 
-Secrets are random and long, so their SHA-256 is stored; they are compared in constant time. A client may have several at
-a time, so that one can be replaced without a gap.
+Secrets are random and long, so their SHA-256 is stored; they are compared in constant time. A client may have several
+at a time, so that one can be replaced without a gap.
 """
 
 import hmac
@@ -12,7 +12,7 @@ from idp.server import Server
 from idp.store.database import hashed
 
 
-def check(server: Server, client: Client, presented: Presented, now: int) -> None:
+def check(_server: Server, client: Client, presented: Presented, now: int) -> None:
     digest = hashed(presented.credential)
     matches = [
         hmac.compare_digest(digest, secret.hash)

@@ -1,8 +1,8 @@
 """The authorization endpoint: RFC 6749 §3.1, OpenID Connect Core §3.1.2.
 
-The walk: one AuthorizationRequest, the next step recomputed from what is stored, a page for it or a code. With a session
-and a consent already there nothing is kept; otherwise the request waits as an Interaction bound to this browser, and
-every page comes back to `resume`.
+The walk: one AuthorizationRequest, the next step recomputed from what is stored, a page for it or a code. With a
+session and a consent already there nothing is kept; otherwise the request waits as an Interaction bound to this
+browser, and every page comes back to `resume`.
 """
 
 from urllib.parse import urlencode

@@ -1,8 +1,8 @@
 """The authorization code grant: RFC 6749 §4.1.3, RFC 7636 §4.6, OpenID Connect Core §3.1.3.
 
-The atomic act is `redeem_code`: one conditional UPDATE. A second use of a code means that it was stolen by one of the two
-who used it, so everything that came of it is revoked (RFC 6749 §4.1.2). A failed check does not consume the code: whoever
-holds a stolen code without its verifier cannot burn it for its owner.
+The atomic act is `redeem_code`: one conditional UPDATE. A second use of a code means that it was stolen by one of the
+two who used it, so everything that came of it is revoked (RFC 6749 §4.1.2). A failed check does not consume the code:
+whoever holds a stolen code without its verifier cannot burn it for its owner.
 """
 
 from idp import audit

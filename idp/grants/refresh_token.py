@@ -1,9 +1,9 @@
 """The refresh token grant: RFC 6749 §6, OpenID Connect Core §12, RFC 9700 §4.14.
 
 Rotation: a token is used once; using it stores its successor in the same transaction. A token that comes again within
-the reuse window, while its successor is unused, is an honest client that lost the answer or asked twice at once: it gets
-the same successor again, so there is still one live branch. Any other second use revokes the whole family. The reasoning
-is in `docs/refresh-tokens.md`.
+the reuse window, while its successor is unused, is an honest client that lost the answer or asked twice at once: it
+gets the same successor again, so there is still one live branch. Any other second use revokes the whole family. The
+reasoning is in `docs/refresh-tokens.md`.
 """
 
 from idp import audit

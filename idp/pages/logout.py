@@ -1,7 +1,7 @@
 """RP-initiated logout: OpenID Connect RP-Initiated Logout 1.0, and the sign-out button of our own pages.
 
-With a valid `id_token_hint` of the person who is signed in, the session ends at once; otherwise the person is asked. The
-person is sent on only to a registered `post_logout_redirect_uri` of the client that the hint or `client_id` names.
+With a valid `id_token_hint` of the person who is signed in, the session ends at once; otherwise the person is asked.
+The person is sent on only to a registered `post_logout_redirect_uri` of the client that the hint or `client_id` names.
 """
 
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ def logout() -> Response:
 
 
 def _load(params: Params) -> LogoutRequest:
-    """RP-Initiated Logout §2 and §3. Raises InvalidRequest, to be shown on a page: nothing is redirected on an error."""
+    """RP-Initiated Logout §2 and §3. Raises InvalidRequest, shown on a page: nothing is redirected on an error."""
     server, now = current_server(), request_time()
     hint = read_id_token_hint(server, params["id_token_hint"], now=now) if "id_token_hint" in params else None
     client_id = params.get("client_id")

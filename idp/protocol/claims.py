@@ -43,7 +43,8 @@ class ClaimsRequest:
 
 
 def parse_claims(text: str | None) -> ClaimsRequest:
-    """Core §5.5: a JSON object with members `userinfo` and `id_token`; malformed is invalid_request, unknown is ignored."""
+    """Core §5.5: a JSON object with members `userinfo` and `id_token`; malformed is invalid_request, unknown is
+    ignored."""
     if text is None:
         return ClaimsRequest()
     if len(text) > MAX_CLAIMS_LENGTH:
@@ -84,7 +85,7 @@ def claims_of_scopes(scopes: Collection[str]) -> tuple[str, ...]:
 
 
 def scopes_of_claims(claims: Collection[str]) -> tuple[str, ...]:
-    """The scopes that would deliver these claims: consent to a claim is asked and remembered as consent to its scope."""
+    """The scopes that would deliver these claims: consent to a claim is remembered as consent to its scope."""
     return tuple(
         scope
         for scope, members in SCOPE_CLAIMS.items()

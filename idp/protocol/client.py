@@ -8,7 +8,8 @@ from idp.protocol.redirect_uri import origin_of
 
 @dataclass(frozen=True, slots=True)
 class ClientSecret:
-    """A client secret at rest: a SHA-256 hash, or, for client_secret_jwt alone, the encrypted value. `expires_at` 0: never."""
+    """A client secret at rest: a SHA-256 hash, or, for client_secret_jwt alone, the encrypted value. `expires_at` 0:
+    never."""
 
     hash: str | None = None
     encrypted: str | None = None
@@ -23,8 +24,8 @@ class ClientSecret:
 class Client:
     """A registered client. Names are those of the registries where they exist.
 
-    Lifetimes are seconds; None means the server's default. `audience`: the APIs its tokens are for when it asks for none;
-    `serves`: the APIs that it is itself, whose tokens it may introspect.
+    Lifetimes are seconds; None means the server's default. `audience`: the APIs its tokens are for when it asks for
+    none; `serves`: the APIs that it is itself, whose tokens it may introspect.
     """
 
     client_id: str

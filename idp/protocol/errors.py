@@ -1,6 +1,7 @@
 """The errors of OAuth 2 and OpenID Connect: raised anywhere below `web`, rendered only in `web/errors.py`.
 
-`description` goes to the client (ASCII without double quote and backslash, RFC 6749 §5.2); `detail` goes only to the log.
+`description` goes to the client (ASCII without double quote and backslash, RFC 6749 §5.2); `detail` goes only to the
+log.
 """
 
 import re

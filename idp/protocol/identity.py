@@ -6,7 +6,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person. `claims` holds the standard claims (OpenID Connect Core §5.1) that have a value; absent ones are absent."""
+    """A person. `claims` holds the standard claims (OpenID Connect Core §5.1) that have a value; absent ones are
+    absent."""
 
     id: str
     username: str

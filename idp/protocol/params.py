@@ -8,7 +8,8 @@ MAX_VALUE_LENGTH = 16_384
 
 
 class Params(Mapping[str, str]):
-    """Parameters of one request. `params["x"]` raises KeyError when absent; `params.every("resource")` gives all values.
+    """Parameters of one request. `params["x"]` raises KeyError when absent; `params.every("resource")` gives all
+    values.
 
     Only names in `repeatable` may come more than once (RFC 8707 §2 allows it for `resource`).
     """

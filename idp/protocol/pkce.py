@@ -1,4 +1,4 @@
-"""Proof Key for Code Exchange: RFC 7636, with the rules RFC 9700 §2.1.1 and §4.8 put on top (S256 only, no downgrade)."""
+"""Proof Key for Code Exchange: RFC 7636 under RFC 9700 §2.1.1 and §4.8 (S256 only, no downgrade)."""
 
 import hashlib
 import hmac

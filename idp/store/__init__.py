@@ -1,9 +1,9 @@
 """All that is kept: the only SQL and Redis of the server.
 
 Owns the tables, one module for each aggregate, and the short-lived state (`ephemeral`). Takes and returns frozen
-dataclasses of `protocol`; no row and no connection leaves this room. Every secret is stored as a SHA-256 hash. What must
-happen once (`claim_…`, `redeem_…`, `rotate_…`) is one conditional UPDATE whose row count decides, which holds on SQLite,
-PostgreSQL and MariaDB alike.
+dataclasses of `protocol`; no row and no connection leaves this room. Every secret is stored as a SHA-256 hash. What
+must happen once (`claim_…`, `redeem_…`, `rotate_…`) is one conditional UPDATE whose row count decides, which holds on
+SQLite, PostgreSQL and MariaDB alike.
 """
 
 from dataclasses import dataclass

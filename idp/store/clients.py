@@ -1,7 +1,7 @@
 """Clients: kept as one JSON document each, read through a cache of one second in each process.
 
-One second is short enough that an operator's change is there at the next click, and long enough that a busy server reads
-each client once a second instead of once a request. A client that is not in the cache is always looked up.
+One second is short enough that an operator's change is there at the next click, and long enough that a busy server
+reads each client once a second instead of once a request. A client that is not in the cache is always looked up.
 """
 
 import json
@@ -38,8 +38,7 @@ class ClientStore:
 
     def find(self, client_id: str) -> Client | None:
         """The client, or None when there is none of that id. At most CACHE_SECONDS old."""
-        found = self._cached(f"client {client_id}", lambda: self._load(client_id))
-        return found  # type: ignore[no-any-return]
+        return self._cached(f"client {client_id}", lambda: self._load(client_id))  # type: ignore[no-any-return]
 
     def is_registered_origin(self, origin: str) -> bool:
         """Whether a browser page of this origin belongs to some client (for CORS)."""

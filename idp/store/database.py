@@ -1,7 +1,7 @@
 """The database connection: SQLite, PostgreSQL, MariaDB or MySQL, each set up so that the same code is correct on all.
 
-`reading()` sees committed data and holds no lock; `writing()` is one transaction, committed at its end or rolled back by
-any exception. Isolation is READ COMMITTED (SQLite: writers one after the other).
+`reading()` sees committed data and holds no lock; `writing()` is one transaction, committed at its end or rolled back
+by any exception. Isolation is READ COMMITTED (SQLite: writers one after the other).
 """
 
 import hashlib
@@ -45,7 +45,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One transaction. On SQLite it takes the write lock at once, so it can never fail half-way with SQLITE_BUSY."""
+        """One transaction. On SQLite it takes the write lock at once, so it never fails half-way with SQLITE_BUSY."""
         with self._engine().connect() as connection:
             if self.kind == "sqlite":
                 connection.execution_options(**_BEGIN_IMMEDIATE)

@@ -1,4 +1,5 @@
-"""Short-lived state with a lifetime: interactions, one-time values, replay marks. In Redis when configured, else in SQL.
+"""Short-lived state with a lifetime: interactions, one-time values, replay marks. In Redis when configured, else in
+SQL.
 
 Keys are hashed, because some of them are secrets. A value is a JSON object. `claim_once` gives a value to one caller
 only, however many ask at the same instant, in however many processes.

@@ -1,4 +1,5 @@
-"""Browser sessions. The cookie's value is stored as a hash; a session that is not here, or over its limits, is nobody's."""
+"""Browser sessions. The cookie's value is stored as a hash; a session that is not here, or over its limits, is
+nobody's."""
 
 import json
 from dataclasses import dataclass
@@ -81,7 +82,8 @@ class SessionStore:
         return Session(sid, sign_in.user_id, now, sign_in.acr, sign_in.amr, now, now, now + absolute)
 
     def renew(self, old_cookie: str, new_cookie: str, sign_in: SignIn, *, now: int, idle: int, absolute: int) -> bool:
-        """The same person proved themselves again: the same session under a new cookie value, the old one dead at once."""
+        """The same person proved themselves again: the same session under a new cookie value, the old one dead at
+        once."""
         values = {
             "id_hash": hashed(new_cookie),
             "auth_time": now,

@@ -1,4 +1,4 @@
-"""The only place that mints: an Authorization in, a token response out (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3)."""
+"""The only place that mints: an Authorization in, a token response out (RFC 6749 §5.1, Core §3.1.3.3)."""
 
 from typing import Any
 

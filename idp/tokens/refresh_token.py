@@ -23,7 +23,7 @@ def successor_of(server: Server, token: str) -> str:
 
 
 def find_stored_successor(server: Server, token: str, successor_hash: str) -> str | None:
-    """The successor handed out before, also when `IDP_SECRET_KEY` has changed since (its former value is still known)."""
+    """The successor handed out before, also when `IDP_SECRET_KEY` has changed since (the former value is known)."""
     for value in server.secret_box.derive_all(_PURPOSE, token):
         if hashed(_PREFIX + value) == successor_hash:
             return _PREFIX + value

@@ -1,4 +1,5 @@
-"""CSRF: every form of a page carries a token bound to the browser (Flask-WTF), and cross-site posts are refused outright.
+"""CSRF: every form of a page carries a token bound to the browser (Flask-WTF), and cross-site posts are refused
+outright.
 
 The token is the rule; `Sec-Fetch-Site` is a second one that needs no cookie (ASVS 3.5.1).
 """

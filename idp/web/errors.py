@@ -95,8 +95,8 @@ def _answer_oauth_error(error: OAuthError) -> Response:
     if _is_for_machines():
         return render_json_error(error)
     if isinstance(error, TemporarilyUnavailable):
-        response = _page(503, _("Please try again in a moment"), _(
-            "Many people are signing in at this moment."), _("Go back, wait a few seconds, and try again."))  # fmt: skip
+        title, message = _("Please try again in a moment"), _("Many people are signing in at this moment.")
+        response = _page(503, title, message, _("Go back, wait a few seconds, and try again."))
         response.headers["Retry-After"] = str(error.retry_after)
         return response
     return _page(

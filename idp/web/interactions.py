@@ -1,4 +1,4 @@
-"""A request that waits for a person, as the pages and `/authorize` see it: read again from what is stored, each time."""
+"""A request that waits for a person, as the pages and `/authorize` see it: read anew from what is stored."""
 
 from dataclasses import dataclass
 

@@ -19,4 +19,5 @@ def render_document(document: str, *, max_age: int) -> Response:
     response = Response(document, mimetype="application/json")
     response.headers["Cache-Control"] = f"public, max-age={max_age}"
     response.set_etag(hashlib.sha256(document.encode()).hexdigest()[:32])
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response

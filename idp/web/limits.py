@@ -1,7 +1,7 @@
 """Rate limits per address (Flask-Limiter): in Redis when configured, else in each process's memory.
 
-Sign-in attempts have their own limit; pages share another. Endpoints for machines have none: their callers authenticate,
-and a front end's server asks for thousands of people from one address.
+Sign-in attempts have their own limit; pages share another. Endpoints for machines have none: their callers
+authenticate, and a front end's server asks for thousands of people from one address.
 """
 
 import time

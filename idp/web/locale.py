@@ -1,4 +1,4 @@
-"""The language of a page: chosen on the page, else `ui_locales` (Core §3.1.2.1), else the browser's, else the default."""
+"""The language of a page: chosen on the page, else `ui_locales` (Core §3.1.2.1), the browser's, the default."""
 
 from flask import Flask, g, request
 from flask import session as form_cookie

@@ -35,7 +35,7 @@ def resources_allowed(asked: Asked) -> frozenset[str]:
 
 
 def scopes_asked(asked: Asked) -> tuple[str, ...]:
-    """The scopes that would be granted: those the client may have, of these APIs; others are ignored (Core §3.1.2.1)."""
+    """The scopes to grant: those the client may have, of these APIs; others are ignored (Core §3.1.2.1)."""
     granted = grantable(asked.params.words("scope"), asked.client.scope)
     apis = asked.server.store.apis.all()
     if apis:

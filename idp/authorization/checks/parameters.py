@@ -1,4 +1,5 @@
-"""Rules on the parameters themselves: RFC 6749 §3.1 and §4.1.1, Core §3.1.2.1 and §6, OAuth 2.0 Multiple Response Types."""
+"""Rules on the parameters themselves: RFC 6749 §3.1 and §4.1.1, Core §3.1.2.1 and §6, OAuth 2.0 Multiple Response
+Types."""
 
 from idp.authorization.checks.asked import Asked
 from idp.authorization.response_modes import RESPONSE_MODES
