@@ -3,12 +3,16 @@
 Owns the names of the events (`<subject>.<what happened>`). Never given a token, code, secret or password.
 """
 
+import getpass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from idp.server import Server
+from idp.store import Store
+
+if TYPE_CHECKING:
+    from idp.server import Server
 
 _log = structlog.get_logger("idp.audit")
 
@@ -28,17 +32,22 @@ class Event(StrEnum):
     CLIENT_ADDED = "client.added"
     CLIENT_CHANGED = "client.changed"
     CLIENT_REMOVED = "client.removed"
+    CLIENT_SECRET_CHANGED = "client.secret_changed"
+    API_SAVED = "api.saved"
+    API_REMOVED = "api.removed"
     USER_ADDED = "user.added"
+    USER_REMOVED = "user.removed"
     USER_DISABLED = "user.disabled"
     USER_ENABLED = "user.enabled"
     USER_ROLES_CHANGED = "user.roles_changed"
     PASSWORD_CHANGED = "password.changed"
     KEYS_ROTATED = "keys.rotated"
     KEY_RETIRED = "keys.retired"
+    KEYS_PRUNED = "keys.pruned"
 
 
 def record(
-    server: Server,
+    server: "Server",
     event: Event,
     *,
     now: int,
@@ -58,3 +67,27 @@ def record(
         detail=detail,
     )
     _log.info(event.value, user_id=user_id, client_id=client_id, **detail)
+
+
+def record_by_operator(
+    store: Store,
+    event: Event,
+    *,
+    now: int,
+    user_id: str | None = None,
+    client_id: str | None = None,
+    **detail: Any,
+) -> None:
+    """Write one event that an operator caused at the command line, with the name of their account on that machine.
+
+    It goes to the table alone: the log belongs to the running server.
+    """
+    detail["operator"] = _account_name()
+    store.audit_events.append(event.value, at=now, user_id=user_id, client_id=client_id, detail=detail)
+
+
+def _account_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container may run under a number without a name
+        return "unknown"

@@ -361,7 +361,7 @@ def _validate(values: dict[str, str]) -> tuple[Settings | None, list[str]]:
 
 def _development_secret(settings: Settings) -> str:
     """A random secret of this checkout's own in `var/secret_key` (0600), shared by all workers and starts."""
-    settings.var_dir.mkdir(parents=True, exist_ok=True)
+    settings.var_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = settings.var_dir / "secret_key"
     if not path.exists():
         fresh = path.with_name(f"secret_key.{os.getpid()}")

@@ -130,6 +130,9 @@ def _when_ready(settings: Settings) -> Callable[[Any], None]:
 def _pre_fork(arbiter: Any, _worker: Any) -> None:
     """In the parent: close what start-up opened, and leave its objects out of garbage collection, hence shared."""
     _server_of(arbiter.app.wsgi()).store.database.dispose()
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):  # the limits' store in memory tidies up once; each worker starts its own
+            thread.join(1)
     others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if others:
         arbiter.log.warning("Threads are running before the fork and will be missing in the workers: %s", others)
