@@ -2,6 +2,5 @@
 
 `budgets` what each operation may cost · `prepare` the data a server starts from · `servers` start, stop and weigh a
 server · `connection` HTTP with little work of its own · `operations` the requests · `load` drives them · `signatures`
-the bare RSA cost · `report` tables and JSON. The standard library alone, but for `prepare` and `signatures`, so that
-the driver costs less than the server it drives.
+the bare RSA cost · `floor` the bare web server's cost · `report` tables and JSON.
 """

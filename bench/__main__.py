@@ -5,16 +5,16 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench import signatures
 from bench.connection import BadAnswer
 from bench.load import drive
-from bench.operations import OPERATIONS
+from bench.operations import FLOOR, OPERATIONS, Account, Operation
 from bench.report import Figures, Report
-from bench.servers import Checkout, Server, ServerFailed, running
+from bench.servers import Checkout, Server, ServerFailed, running, running_floor
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVER_CORE, DRIVER_CORE = 0, 1
@@ -57,7 +57,8 @@ def checkouts(base: str | None) -> Iterator[list[Checkout]]:
 def measure(trees: Sequence[Checkout], work: Path, chosen: argparse.Namespace) -> Report:
     """All operations on all trees, turn by turn, so that a busy machine does wrong to each alike."""
     core = SERVER_CORE if (os.cpu_count() or 1) > 1 else None
-    figures, bare = [Figures(tree.name) for tree in trees], [signatures.measure(core)]
+    figures, floor = [Figures(tree.name) for tree in trees], Figures("floor")
+    bare = [signatures.measure(core)]
     if not chosen.no_start:
         measure_starts(trees, figures, work)
     with ExitStack() as stack:
@@ -65,18 +66,26 @@ def measure(trees: Sequence[Checkout], work: Path, chosen: argparse.Namespace) -
             stack.enter_context(running(tree, work / f"load-{index}", workers=1, core=core))
             for index, tree in enumerate(trees)
         ]
+        bare_server = stack.enter_context(running_floor(ROOT, work / "floor", core=core))
         if core is not None:
             os.sched_setaffinity(0, {DRIVER_CORE})
         for round_number in range(chosen.rounds):
-            measure_round(servers, figures, chosen, is_first=round_number == 0)
+            is_first = round_number == 0
+            measure_round([bare_server], [floor], FLOOR, chosen, is_first=is_first)
+            measure_round(servers, figures, OPERATIONS, chosen, is_first=is_first)
             bare.append(signatures.measure(core))
-    return Report(figures, bare)
+    return Report(figures, bare, floor)
 
 
 def measure_round(
-    servers: Sequence[Server], figures: Sequence[Figures], chosen: argparse.Namespace, *, is_first: bool
+    servers: Sequence[Server],
+    figures: Sequence[Figures],
+    operations: Mapping[str, Callable[[Account], Operation]],
+    chosen: argparse.Namespace,
+    *,
+    is_first: bool,
 ) -> None:
-    for name, make in OPERATIONS.items():
+    for name, make in operations.items():
         for server, its_figures in zip(servers, figures, strict=True):
             operation = make(server.account)
             if is_first:

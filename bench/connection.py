@@ -1,4 +1,4 @@
-"""HTTP/1.1 over one kept connection, with as little work as correctness allows: the driver must not be what is measured.
+"""HTTP/1.1 over one kept connection, with as little work as possible: the driver must not be what is measured.
 
 Reads answers with a Content-Length only, which is all that the server sends.
 """

@@ -32,7 +32,7 @@ class Sample:
 
 
 def drive(server: Server, operation: Operation, *, seconds: float, connections: int) -> Sample:
-    """Load for `seconds`, less when the operation runs out of requests. Raises what the first failing request raised."""
+    """Load for `seconds`, less when the operation runs out of requests. Raises what the first failure raised."""
     sample, failures = Sample(), list[BaseException]()
     deadline = time.perf_counter() + seconds
     lanes = [

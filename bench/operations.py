@@ -160,6 +160,19 @@ class Introspect(Operation):
             raise BadAnswer(f"introspect: {answer.body[:100]!r}")
 
 
+class EmptyApplication(Operation):
+    path = "/empty"
+
+
+class EmptyFlask(Operation):
+    path = "/flask"
+
+
+FLOOR: Mapping[str, Callable[[Account], Operation]] = {
+    "empty application": EmptyApplication,
+    "empty Flask application": EmptyFlask,
+}
+
 OPERATIONS: Mapping[str, Callable[[Account], Operation]] = {
     "discovery": Discovery,
     "jwks": Jwks,

@@ -12,13 +12,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path.cwd()))
 
-from idp.jose.key_directory import KeyDirectory  # noqa: E402
-from idp.protocol.client import Client, ClientSecret  # noqa: E402
-from idp.settings import load_settings  # noqa: E402
-from idp.store import migrations, open_store  # noqa: E402
-from idp.store.database import hashed  # noqa: E402
-from idp.store.sessions import SignIn  # noqa: E402
-from idp.store.users import NewUser  # noqa: E402
+from idp.jose.key_directory import KeyDirectory
+from idp.protocol.client import Client, ClientSecret
+from idp.settings import load_settings
+from idp.store import migrations, open_store
+from idp.store.database import hashed
+from idp.store.sessions import SignIn
+from idp.store.users import NewUser
 
 SCOPES = ("openid", "profile", "email")
 REDIRECT_URI = "https://client.example.com/callback"

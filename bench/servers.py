@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,18 +80,25 @@ def environment(folder: Path, *, workers: int, port: int) -> dict[str, str]:
 
 @contextmanager
 def running(checkout: Checkout, folder: Path, *, workers: int, core: int | None = None) -> Iterator[Server]:
-    """A server with fresh data, answering inside the block, gone after it; on one core when given. Raises ServerFailed."""
+    """A server with fresh data, answering inside the block, gone after it; `core`: the one it runs on."""
     folder.mkdir()
     port = _free_port()
-    variables = environment(folder, workers=workers, port=port)
+    variables = environment(folder, workers=workers, port=port) | {"PYTHONPATH": str(checkout.folder)}
     account = _prepare(checkout, variables)
-    began = time.perf_counter()
-    process = _start(checkout, variables, folder / "log", core)
-    try:
-        _wait_until_healthy(process, port, folder / "log")
-        yield Server(checkout, process, port, account, time.perf_counter() - began)
-    finally:
-        _stop(process)
+    command = _gunicorn(core, "-c", "gunicorn.conf.py", "wsgi:app")
+    with _started(command, checkout.folder, variables, folder / "log", port) as (process, seconds):
+        yield Server(checkout, process, port, account, seconds)
+
+
+@contextmanager
+def running_floor(root: Path, folder: Path, *, core: int | None) -> Iterator[Server]:
+    """gunicorn as the server runs it, with the empty applications of `floor`."""
+    folder.mkdir()
+    port, checkout = _free_port(), Checkout("floor", root)
+    flags = ("-c", os.devnull, "-b", f"127.0.0.1:{port}", "-k", "gthread", "--threads", "4", "-w", "1")
+    command, variables = _gunicorn(core, *flags, "bench.floor:app"), {**os.environ, "PYTHONPATH": str(root)}
+    with _started(command, root, variables, folder / "log", port) as (process, seconds):
+        yield Server(checkout, process, port, Account("", "", "", "", "", ISSUER_HOST), seconds)
 
 
 def _prepare(checkout: Checkout, variables: Mapping[str, str]) -> Account:
@@ -105,18 +112,26 @@ def _prepare(checkout: Checkout, variables: Mapping[str, str]) -> Account:
     return Account(**json.loads(done.stdout), host=ISSUER_HOST)
 
 
-def _start(checkout: Checkout, variables: Mapping[str, str], log: Path, core: int | None) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+def _gunicorn(core: int | None, *flags: str) -> list[str]:
     pinned = [] if core is None else ["taskset", "--cpu-list", str(core)]
+    return [*pinned, sys.executable, "-m", "gunicorn", *flags]
+
+
+@contextmanager
+def _started(
+    command: Sequence[str], folder: Path, variables: Mapping[str, str], log: Path, port: int
+) -> Iterator[tuple["subprocess.Popen[bytes]", float]]:
+    """The process once it is healthy, and the seconds that took."""
+    began = time.perf_counter()
     with log.open("ab") as output:
-        return subprocess.Popen(
-            [*pinned, *command],
-            cwd=checkout.folder,
-            env={**variables, "PYTHONPATH": str(checkout.folder)},
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
+        process = subprocess.Popen(
+            command, cwd=folder, env=variables, stdout=output, stderr=output, start_new_session=True
         )
+    try:
+        _wait_until_healthy(process, port, log)
+        yield process, time.perf_counter() - began
+    finally:
+        _stop(process)
 
 
 def _wait_until_healthy(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

@@ -125,7 +125,7 @@ class OutboundFetcher:
         """TLS over the connection, verified for the host of the URL and not for the address it was made to."""
         with self._tls_lock:
             if self._tls is None:
-                self._tls = _make_tls_context(self._ca_bundle)
+                self._tls = make_tls_context(self._ca_bundle)
         plain.settimeout(deadline.remaining())
         return self._tls.wrap_socket(plain, server_hostname=host)
 
@@ -275,7 +275,7 @@ def _connect(addresses: list[Address], port: int, deadline: _Deadline) -> socket
     raise OSError("no address")
 
 
-def _make_tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
+def make_tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
     """TLS 1.2 or later, trusting the system's CAs (certifi's where the system has none), and those of `ca_bundle`."""
     import ssl
 

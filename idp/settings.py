@@ -7,6 +7,7 @@ once. `docs/settings.md` and `.env.example` are generated from this module.
 
 import contextlib
 import difflib
+import logging
 import os
 import secrets
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic.config import JsonDict
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+_log = logging.getLogger(__name__)
 PREFIX = "IDP_"
 MINIMUM_SECRET_LENGTH = 32
 MINIMUM_DISTINCT_CHARACTERS = 12
@@ -219,6 +221,9 @@ class Settings(BaseSettings):
 
     # --- Logs
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("INFO", "The least level logged.", group="Logs")
+    audit_retention: PositiveSeconds = _setting(
+        34_560_000, "Seconds that events of the audit trail are kept (400 days by default).", group="Logs"
+    )
     log_format: Literal["json", "console"] | None = _setting(
         None, "`json` or `console`. Unset: console in development, json in production.", group="Logs"
     )
@@ -308,7 +313,7 @@ def _variables(environ: Mapping[str, str], env_file: Path | None) -> dict[str, s
 
 
 def _read_values(variables: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Values by field name, and a sentence for each unreadable file, doubled or unknown variable."""
+    """Values by field name, and a sentence for each file that is unreadable or given twice."""
     values = {name: variables[name.upper()] for name in ("host", "port") if variables.get(name.upper())}
     problems = []
     known = {PREFIX + name.upper(): name for name in Settings.model_fields}
@@ -321,11 +326,16 @@ def _read_values(variables: Mapping[str, str]) -> tuple[dict[str, str], list[str
         elif variable in files:
             problems += _read_file(variable, Path(value), files[variable], variables, values)
         else:
-            closest = difflib.get_close_matches(variable, [*known, *files], n=1)
-            problems.append(f"{variable} is not a setting." + (f" Did you mean {closest[0]}?" if closest else ""))
+            _warn_about_unknown(variable, [*known, *files])
     if "issuer" not in values and values.get("env", "development") == "development":
         values["issuer"] = _default_issuer(values)
     return values, problems
+
+
+def _warn_about_unknown(variable: str, known: list[str]) -> None:
+    """A warning, not a refusal: an older version must start with the settings of a newer one (rolling deployments)."""
+    closest = difflib.get_close_matches(variable, known, n=1)
+    _log.warning("%s is not a setting.%s", variable, f" Did you mean {closest[0]}?" if closest else "")
 
 
 def _read_file(variable: str, path: Path, name: str, variables: Mapping[str, str], values: dict[str, str]) -> list[str]:

@@ -244,12 +244,12 @@ def test_a_certificate_of_an_unknown_ca_is_refused_even_for_an_allowed_host(
 
 
 def test_the_extra_bundle_does_not_replace_the_usual_authorities(authority: Authority) -> None:
-    from idp.outbound import _make_tls_context
+    from idp.outbound import make_tls_context
 
     usual = ssl.create_default_context()
-    usual_or_certifi = len(_make_tls_context(None).get_ca_certs())
+    usual_or_certifi = len(make_tls_context(None).get_ca_certs())
     assert usual_or_certifi >= max(1, len(usual.get_ca_certs()))
-    assert len(_make_tls_context(authority.bundle).get_ca_certs()) == usual_or_certifi + 1
+    assert len(make_tls_context(authority.bundle).get_ca_certs()) == usual_or_certifi + 1
 
 
 def test_a_missing_bundle_is_a_refusal(secure_server: Server, names: Names, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ Owns what the person has done for this request so far (`Progress`). Kept in the 
 
 import hmac
 import secrets
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from idp.protocol.params import Params
@@ -54,7 +54,7 @@ def find_interaction(server: Server, interaction_id: str, browser: str | None, *
     if value is None or browser is None or not hmac.compare_digest(value["browser"], hashed(browser)):
         return None
     pairs = tuple((name, text) for name, text in value["params"])
-    return Interaction(interaction_id, pairs, value["browser"], Progress(**value["progress"]))
+    return Interaction(interaction_id, pairs, value["browser"], _to_progress(value["progress"]))
 
 
 def save_progress(server: Server, interaction: Interaction, *, now: int, **changes: Any) -> None:
@@ -66,6 +66,11 @@ def save_progress(server: Server, interaction: Interaction, *, now: int, **chang
 def claim_interaction(server: Server, interaction: Interaction, *, now: int) -> bool:
     """End it, once among all who try."""
     return server.store.ephemeral.claim_once(KIND, interaction.id, now=now) is not None
+
+
+def _to_progress(value: dict[str, Any]) -> Progress:
+    """By name: while a deployment rolls, an instance with newer code may have written more members."""
+    return Progress(**{field.name: value[field.name] for field in fields(Progress) if field.name in value})
 
 
 def _to_value(interaction: Interaction) -> dict[str, Any]:

@@ -103,9 +103,11 @@ def _trusted_redirect_uri(client: Client, sent: str | None) -> str:
 
 
 def _answerable_mode(params: Params) -> str:
-    """The mode that errors use as well; a mode we do not have is answered in the default one."""
-    mode = params.get("response_mode", "query")
-    return mode if mode in RESPONSE_MODES and not params.is_repeated("response_mode") else "query"
+    """The mode that errors use as well; a mode we do not have is answered in the default one of the response type:
+    the fragment where a token was asked for (Multiple Response Types §5), though we only refuse it."""
+    default = "fragment" if {"token", "id_token"} & set(params.words("response_type")) else "query"
+    mode = params.get("response_mode", default)
+    return mode if mode in RESPONSE_MODES and not params.is_repeated("response_mode") else default
 
 
 @contextmanager

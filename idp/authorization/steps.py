@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from idp.authorization.interaction import Progress
 from idp.authorization.request import AuthorizationRequest
-from idp.protocol.claims import scopes_of_claims
+from idp.protocol.claims import claims_of_scopes
 from idp.protocol.client import Client
 from idp.protocol.errors import AccountSelectionRequired, ConsentRequired, LoginRequired, OAuthError
 from idp.protocol.identity import Session, User
@@ -81,12 +81,18 @@ def needs_consent(standing: Standing) -> bool:
     if not is_identity_assured(client, standing.request.target.redirect_uri):
         return True
     known = standing.server.store.consents.find(session.user_id, client.client_id)
-    return not consent_scopes(standing.request) <= known
+    return not consent_items(standing.request, known) <= known
 
 
-def consent_scopes(request: AuthorizationRequest) -> frozenset[str]:
-    """What the person is asked for: the scopes, and the scopes that would deliver the claims asked for by name."""
-    return frozenset({*request.scopes, *scopes_of_claims(request.claims.user_claims())}) - {OPENID}
+def consent_items(request: AuthorizationRequest, known: frozenset[str] = frozenset()) -> frozenset[str]:
+    """What the person is asked for, as it is remembered: the scopes, and single claims that none of them delivers.
+
+    A claim is `claim <name>`, which no scope can be (they have no spaces), so that consent to a name alone never
+    becomes consent to the whole profile. Claims that a scope in `known` delivers anyway are left out.
+    """
+    covered = claims_of_scopes((OPENID, *request.scopes, *known))
+    single = {claim for claim in request.claims.user_claims() if claim not in covered}
+    return frozenset({*request.scopes, *(f"claim {claim}" for claim in single)})
 
 
 def is_identity_assured(client: Client, redirect_uri: str) -> bool:

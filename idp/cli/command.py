@@ -16,7 +16,7 @@ class Refused(click.ClickException):
 
     def __init__(self, message: str, *, as_json: bool | None = None, exit_code: int = 1) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]
         self._as_json = is_json() if as_json is None else as_json
 
     def show(self, file: Any = None) -> None:
@@ -87,12 +87,8 @@ def find_sentence(error: Exception) -> str | None:
     from idp.settings import ConfigurationError
     from idp.store.database import DatabaseUrlError
 
-    if isinstance(error, ConfigurationError):
-        return str(error)
-    if isinstance(error, OAuthError):
-        return error.description
-    if isinstance(error, KeyDirectoryError | InvalidKeys):
-        return str(error)
+    if isinstance(error, ConfigurationError | KeyDirectoryError | InvalidKeys | OAuthError):
+        return str(error)  # of an OAuthError its public description
     if isinstance(error, DatabaseUrlError):
         return f"IDP_DATABASE_URL: {error}"
     if isinstance(error, SQLAlchemyError):  # its text may hold what was written, so only its kind is told

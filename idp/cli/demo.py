@@ -1,4 +1,4 @@
-"""What the demo data is: three clients, one API, one person, and the client of the built-in playground. Pure records."""
+"""What the demo data is: three clients, an API, a person, and the client of the built-in playground. Pure records."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
 """Putting the demo data into the stores and into `var/demo.json`, again and again without changing what is there.
 
-Owns `demo.json`: what tools, tests and the home page read to sign in. Passwords and secrets in it are made at random, and
-kept for as long as they fit what the database holds. Never called in production, except for the playground's client.
+Owns `demo.json`: what tools, tests and the home page read to sign in. Passwords and secrets in it are made at random,
+and kept for as long as they fit what the database holds. In production only the playground's client is ever made.
 """
 
 import json

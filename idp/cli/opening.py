@@ -24,7 +24,7 @@ def opened_database(settings: Settings) -> Iterator[Database]:
 
 @contextmanager
 def opened_store(settings: Settings) -> Iterator[Store]:
-    """The stores on a database with the schema of this version. Redis is not opened: no command keeps anything in it."""
+    """The stores on a database with the schema of this version. Redis is not opened: no command needs it."""
     store = open_store(settings.database_url, pool_size=1)
     try:
         if not store.database.is_reachable():

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from io import StringIO
 from typing import Any
 
 import click
@@ -59,8 +60,13 @@ def iso(seconds: int | None) -> str | None:
 def _print(table: Any) -> None:
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False, markup=False, emoji=False)
+    if sys.stdout.isatty():
+        Console(highlight=False, markup=False, emoji=False).print(table)
+        return
+    console = Console(file=StringIO(), width=WIDE, color_system=None)
     console.print(table)
+    for line in console.file.getvalue().splitlines():  # type: ignore[attr-defined]
+        click.echo(line.rstrip())
 
 
 def _text(value: Any, *, between: str = " ") -> Any:

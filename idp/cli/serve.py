@@ -48,5 +48,7 @@ def _check_free(address: str, settings: Settings) -> None:
             probe.bind((host.strip("[]"), int(port)))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise Refused(f"Port {port} is in use on {host}. Choose another one: PORT={settings.port + 1}") from None
+                raise Refused(
+                    f"Port {port} is in use on {host}. Choose another one: PORT={settings.port + 1}"
+                ) from None
             raise Refused(f"Cannot listen on {address}: {error.strerror}.") from None

@@ -1,8 +1,8 @@
 """How gunicorn runs the server, whether `idp serve` or plain `gunicorn wsgi:app` starts it.
 
-Owns gunicorn's settings and hooks. The application is loaded once, before the workers are forked, so that they share its
-memory; nothing that must not be shared (threads, connections) exists at that moment. Host, scheme and client address are
-never taken from a proxy's headers here: the issuer says the first two, and `web.proxy` judges the third.
+Owns gunicorn's settings and hooks. The application is loaded once, before the workers are forked, so that they share
+its memory; nothing that must not be shared (threads, connections) exists at that moment. Host, scheme and client
+address are never taken from a proxy's headers here: the issuer says the first two, and `web.proxy` judges the third.
 """
 
 import gc
@@ -131,7 +131,9 @@ def _pre_fork(arbiter: Any, _worker: Any) -> None:
     """In the parent: close what start-up opened, and leave its objects out of garbage collection, hence shared."""
     _server_of(arbiter.app.wsgi()).store.database.dispose()
     for thread in threading.enumerate():
-        if isinstance(thread, threading.Timer):  # the limits' store in memory tidies up once; each worker starts its own
+        if isinstance(
+            thread, threading.Timer
+        ):  # the limits' store in memory tidies up once; each worker starts its own
             thread.join(1)
     others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if others:

@@ -44,6 +44,9 @@ def _access_token(server: Server, client: Client, token: str, now: int) -> dict[
     meant_for = {audience} if isinstance(audience, str) else set(audience)
     if claims["client_id"] != client.client_id and not meant_for & set(client.serves):
         return None
+    issued_to = server.store.clients.find(claims["client_id"])
+    if issued_to is None or issued_to.disabled:  # as at userinfo
+        return None
     return {"active": True, "token_type": "Bearer", "username": live.user.username, **claims}
 
 

@@ -37,9 +37,14 @@ def _load(request: TokenRequest, token: str) -> StoredRefreshToken:
     check_belongs_to_client(request, stored.grant, "refresh token")
     if stored.is_revoked or stored.user.disabled:
         raise InvalidGrant("The refresh token was revoked; sign in again.")
-    if min(stored.expires_at, stored.ends_at) <= request.now:
+    if _ends_at(stored) <= request.now:
         raise InvalidGrant("The refresh token has expired; sign in again.")
     return stored
+
+
+def _ends_at(stored: StoredRefreshToken) -> int:
+    """Idle or absolute, whichever is sooner. A used token cannot be idle: its return is a repeat, however late."""
+    return stored.ends_at if stored.used_at is not None else min(stored.expires_at, stored.ends_at)
 
 
 def _idle_end(request: TokenRequest, stored: StoredRefreshToken) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from idp.protocol.client import Client
-from idp.protocol.errors import InvalidGrant, InvalidRequest, InvalidTarget
+from idp.protocol.errors import InvalidGrant, InvalidRequest, InvalidScope, InvalidTarget
 from idp.protocol.grant import Grant
 from idp.protocol.params import Params
 from idp.protocol.scopes import scopes_of_token
@@ -45,4 +45,7 @@ def scopes_for(request: TokenRequest, scopes: tuple[str, ...], resources: tuple[
     if not apis:
         return scopes
     every = {scope for api in apis.values() for scope in api.scopes}
-    return scopes_of_token(scopes, [apis[name] for name in resources if name in apis], all_apis_scopes=every)
+    theirs = scopes_of_token(scopes, [apis[name] for name in resources if name in apis], all_apis_scopes=every)
+    if not theirs:
+        raise InvalidScope("None of these scopes means anything to the resources that the token is for.")
+    return theirs

@@ -6,9 +6,9 @@ from flask import Response, request, url_for
 
 from idp import audit
 from idp.authorization.interaction import save_progress
-from idp.authorization.steps import consent_scopes
+from idp.authorization.steps import consent_items
 from idp.pages.scope_texts import describe_claim, describe_scope
-from idp.pages.select_account import SWITCH
+from idp.pages.select_account import SWITCH, was_shown_to
 from idp.protocol.claims import claims_of_scopes
 from idp.protocol.identity import User
 from idp.protocol.redirect_uri import host_of
@@ -30,7 +30,8 @@ def consent() -> Response:
         return see_other(waiting.resume_url)
     if request.method == "POST":
         check_form()
-        _decide(waiting, user, request.form.get("decision"))
+        if was_shown_to(user):
+            _decide(waiting, user, request.form.get("decision"))
         return see_other(waiting.resume_url)
     return _render(waiting, user)
 
@@ -39,10 +40,10 @@ def _decide(waiting: Waiting, user: User, decision: str | None) -> None:
     server, now = current_server(), request_time()
     ids = {"user_id": user.id, "client_id": waiting.request.client.client_id}
     if decision == "allow":
-        scopes = consent_scopes(waiting.request)
-        server.store.consents.add(user.id, waiting.request.client.client_id, scopes, now=now)
+        items = consent_items(waiting.request)
+        server.store.consents.add(user.id, waiting.request.client.client_id, items, now=now)
         save_progress(server, waiting.interaction, now=now, consented_user_id=user.id)
-        audit.record(server, audit.Event.CONSENT_GIVEN, now=now, **ids, scope=" ".join(sorted(scopes)))
+        audit.record(server, audit.Event.CONSENT_GIVEN, now=now, **ids, scope=", ".join(sorted(items)))
     elif decision == "switch":
         save_progress(server, waiting.interaction, now=now, **SWITCH)
     elif decision == "deny":

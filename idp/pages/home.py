@@ -18,7 +18,7 @@ def home() -> Response:
         issuer=server.issuer,
         discovery_url=server.endpoint("/.well-known/openid-configuration"),
         jwks_url=server.endpoint("/jwks"),
-        playground_url=url_for("pages.playground") if server.settings.playground_enabled else None,
+        playground_url=server.endpoint("/playground") if server.settings.playground_enabled else None,
         is_development=not server.settings.is_production,
         account=account_view(user),
         logout_url=url_for("pages.logout"),

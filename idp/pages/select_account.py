@@ -3,6 +3,7 @@
 from flask import Response, request, url_for
 
 from idp.authorization.interaction import save_progress
+from idp.protocol.identity import User
 from idp.web.csrf import check_form
 from idp.web.current import current_server, request_time
 from idp.web.errors import render_expired
@@ -11,6 +12,11 @@ from idp.web.pages import account_view, client_view, render_page, see_other
 from idp.web.session_cookie import current_session
 
 SWITCH = {"switches_account": True, "signed_in_sid": None, "consented_user_id": None, "chose_account": False}
+
+
+def was_shown_to(user: User) -> bool:
+    """Whether the form was shown to the person who is signed in now: another tab may have changed who that is."""
+    return request.form.get("account", user.username) == user.username
 
 
 def select_account() -> Response:
@@ -23,7 +29,8 @@ def select_account() -> Response:
     if request.method == "POST":
         check_form()
         chosen = {"chose_account": True} if request.form.get("choice") == "continue" else SWITCH
-        save_progress(current_server(), waiting.interaction, now=request_time(), **chosen)
+        if was_shown_to(user):
+            save_progress(current_server(), waiting.interaction, now=request_time(), **chosen)
         return see_other(waiting.resume_url)
     return render_page(
         "select_account",

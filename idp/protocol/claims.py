@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.scopes import SCOPE_CLAIMS
@@ -50,12 +50,17 @@ def parse_claims(text: str | None) -> ClaimsRequest:
     if len(text) > MAX_CLAIMS_LENGTH:
         raise InvalidRequest(f"claims must be at most {MAX_CLAIMS_LENGTH} characters.")
     try:
-        parsed = json.loads(text)
+        parsed = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise InvalidRequest("claims is not valid JSON.") from None
     if not isinstance(parsed, dict):
         raise InvalidRequest("claims must be a JSON object.")
     return ClaimsRequest(userinfo=_place(parsed, "userinfo"), id_token=_place(parsed, "id_token"))
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """Python reads NaN and Infinity, which are no JSON (RFC 8259 §6)."""
+    raise ValueError(name)
 
 
 def _place(parsed: Mapping[str, Any], name: str) -> dict[str, dict[str, Any] | None]:
@@ -82,15 +87,6 @@ def _check_wish(where: str, wish: Any) -> dict[str, Any] | None:
 def claims_of_scopes(scopes: Collection[str]) -> tuple[str, ...]:
     """Core §5.4: the claims that these scopes deliver."""
     return tuple(claim for scope in scopes for claim in SCOPE_CLAIMS.get(scope, ()))
-
-
-def scopes_of_claims(claims: Collection[str]) -> tuple[str, ...]:
-    """The scopes that would deliver these claims: consent to a claim is remembered as consent to its scope."""
-    return tuple(
-        scope
-        for scope, members in SCOPE_CLAIMS.items()
-        if scope != "openid" and any(claim in members for claim in claims)
-    )
 
 
 def select_claims(available: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:

@@ -35,6 +35,8 @@ def check_client(
         value = getattr(client, name)
         if value is not None and value <= 0:
             raise InvalidClientMetadata(f"{name} must be more than 0 seconds.")
+    if client.default_max_age is not None and client.default_max_age < 0:
+        raise InvalidClientMetadata("default_max_age must be 0 seconds or more.")
 
 
 def _check_names(client: Client) -> None:

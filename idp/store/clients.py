@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from idp.protocol.client import Client, ClientSecret
-from idp.store.database import Database, to_json
+from idp.store.database import Database, is_storable, to_json
 from idp.store.tables import client_origins, clients, consents, grants
 
 CACHE_SECONDS = 1.0
@@ -23,7 +23,7 @@ CACHE_SIZE = 1024
 
 _select = select(clients.c.document).where(clients.c.client_id == bindparam("client_id"))
 _select_all = select(clients.c.document).order_by(clients.c.client_id)
-_select_origin = select(client_origins.c.client_id).where(client_origins.c.origin == bindparam("origin")).limit(1)
+_select_origin = select(client_origins.c.origin).where(client_origins.c.origin == bindparam("origin")).limit(1)
 _TUPLES = frozenset(field.name for field in fields(Client) if str(field.type).startswith("tuple"))
 
 
@@ -82,14 +82,18 @@ class ClientStore:
         return done
 
     def _load(self, client_id: str) -> Client | None:
+        if not is_storable(client_id):
+            return None
         with self._database.reading() as connection:
             text = connection.execute(_select, {"client_id": client_id}).scalar()
         client = None if text is None else _from_document(text)
         return client if client is not None and client.client_id == client_id else None
 
     def _has_origin(self, origin: str) -> bool:
+        if not is_storable(origin):
+            return False
         with self._database.reading() as connection:
-            return connection.execute(_select_origin, {"origin": origin}).first() is not None
+            return bool(connection.execute(_select_origin, {"origin": origin}).scalar() == origin)
 
     def _write_origins(self, connection: Any, client: Client) -> None:
         connection.execute(delete(client_origins).where(client_origins.c.client_id == client.client_id))
@@ -122,9 +126,13 @@ def _to_document(client: Client) -> str:
 
 def _from_document(text: str) -> Client:
     """Unknown members are left out and missing ones get their default: older and newer code share a database."""
-    known = {field.name for field in fields(Client)}
-    values = {name: value for name, value in json.loads(text).items() if name in known}
+    values = _known(Client, json.loads(text))
     for name in _TUPLES & values.keys():
         values[name] = tuple(values[name])
-    values["secrets"] = tuple(ClientSecret(**secret) for secret in values.get("secrets", ()))
+    values["secrets"] = tuple(ClientSecret(**_known(ClientSecret, secret)) for secret in values.get("secrets", ()))
     return Client(**values)
+
+
+def _known(kind: type[Client] | type[ClientSecret], document: dict[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in document.items() if name in names}

@@ -7,6 +7,7 @@ by any exception. Isolation is READ COMMITTED (SQLite: writers one after the oth
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from sqlalchemy.pool import StaticPool
 SQLITE_BUSY_MILLISECONDS = 15_000
 POOL_TIMEOUT_SECONDS = 10
 _BEGIN_IMMEDIATE = {"idp_begin_immediate": True}
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class DatabaseUrlError(Exception):
@@ -78,7 +80,7 @@ class Database:
         return self.engine
 
     def _create_engine(self) -> Engine:
-        options: dict[str, Any] = {"json_serializer": to_json}
+        options: dict[str, Any] = {"json_serializer": to_json, "hide_parameters": True}  # errors are logged, rows never
         if self.kind == "sqlite":
             options["connect_args"] = {"check_same_thread": False, "timeout": SQLITE_BUSY_MILLISECONDS / 1000}
             if self._url.database in {None, "", ":memory:"}:
@@ -130,5 +132,12 @@ def hashed(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def is_storable(text: str) -> bool:
+    """Whether a database can hold this text, or be asked for it: PostgreSQL takes no NUL, none a lone surrogate."""
+    return _UNSTORABLE.search(text) is None
+
+
 def to_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Compact JSON; escaped throughout where a value has a lone surrogate, which a JSON document may bring along."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text if is_storable(text) else json.dumps(value, separators=(",", ":"))

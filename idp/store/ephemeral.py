@@ -8,7 +8,7 @@ only, however many ask at the same instant, in however many processes.
 import json
 from typing import Any, Protocol
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Update, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from idp.store.database import Database, hashed, to_json
@@ -39,12 +39,11 @@ class Ephemeral(Protocol):
 
 _select = select(table.c.value).where(table.c.key_hash == bindparam("k"), table.c.expires_at > bindparam("now"))
 _delete = delete(table).where(table.c.key_hash == bindparam("k"))
-_delete_expired = _delete.where(table.c.expires_at <= bindparam("now"))
-_update = (
-    update(table)
-    .where(table.c.key_hash == bindparam("k"), table.c.expires_at > bindparam("now"))
-    .values(value=bindparam("v"))
-)
+_insert = insert(table)
+_update = update(table).where(table.c.key_hash == bindparam("k")).values(value=bindparam("v"))
+_replace = _update.where(table.c.expires_at > bindparam("now"))
+_overwrite = _update.values(expires_at=bindparam("end"))
+_overwrite_expired = _overwrite.where(table.c.expires_at <= bindparam("now"))
 
 
 class SqlEphemeral:
@@ -54,26 +53,17 @@ class SqlEphemeral:
         self._database = database
 
     def put(self, kind: str, key: str, value: Value, *, lifetime: int, now: int) -> None:
-        with self._database.writing() as connection:
-            connection.execute(_delete, {"k": _name(kind, key)})
-            connection.execute(insert(table), _row(kind, key, value, now + lifetime))
+        name, text, end = _name(kind, key), to_json(value), now + lifetime
+        while not (self._insert(name, text, end) or self._change(_overwrite, {"k": name, "v": text, "end": end})):
+            continue  # whoever had the key let go of it between the two
 
     def put_new(self, kind: str, key: str, value: Value, *, lifetime: int, now: int) -> bool:
-        try:
-            with self._database.writing() as connection:
-                connection.execute(_delete_expired, {"k": _name(kind, key), "now": now})
-                connection.execute(insert(table), _row(kind, key, value, now + lifetime))
-        except IntegrityError:
-            return False
-        return True
+        name, text, end = _name(kind, key), to_json(value), now + lifetime
+        change = {"k": name, "v": text, "end": end, "now": now}
+        return self._insert(name, text, end) or self._change(_overwrite_expired, change)
 
     def replace(self, kind: str, key: str, value: Value, *, now: int) -> bool:
-        with self._database.writing() as connection:
-            found = connection.execute(_select, {"k": _name(kind, key), "now": now}).first()
-            if found is None:
-                return False
-            connection.execute(_update, {"k": _name(kind, key), "v": to_json(value), "now": now})
-            return True
+        return self._change(_replace, {"k": _name(kind, key), "v": to_json(value), "now": now})
 
     def get(self, kind: str, key: str, *, now: int) -> Value | None:
         with self._database.reading() as connection:
@@ -89,6 +79,18 @@ class SqlEphemeral:
 
     def is_reachable(self) -> bool:
         return self._database.is_reachable()
+
+    def _insert(self, name: str, text: str, end: int) -> bool:
+        try:
+            with self._database.writing() as connection:
+                connection.execute(_insert, {"key_hash": name, "value": text, "expires_at": end})
+        except IntegrityError:
+            return False
+        return True
+
+    def _change(self, statement: Update, values: dict[str, Any]) -> bool:
+        with self._database.writing() as connection:
+            return connection.execute(statement, values).rowcount == 1
 
 
 class RedisEphemeral:
@@ -135,7 +137,3 @@ def _name(kind: str, key: str) -> str:
 
 def _redis_name(kind: str, key: str) -> str:
     return f"idp:{_name(kind, key)}"
-
-
-def _row(kind: str, key: str, value: Value, expires_at: int) -> dict[str, Any]:
-    return {"key_hash": _name(kind, key), "value": to_json(value), "expires_at": expires_at}

@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import and_, bindparam, insert, select, update
+from sqlalchemy import and_, bindparam, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from idp.protocol.claims import ClaimsRequest
@@ -40,12 +40,11 @@ _insert_refresh_token = insert(refresh_tokens)
 _live = (
     select(*GRANT_COLUMNS, *USER_COLUMNS)
     .join_from(grants, users, users.c.id == grants.c.user_id)
-    .outerjoin(revoked_access_tokens, revoked_access_tokens.c.jti == bindparam("jti"))
     .where(
         grants.c.id == bindparam("grant"),
         grants.c.revoked_at.is_(None),
         users.c.disabled_at.is_(None),
-        revoked_access_tokens.c.jti.is_(None),
+        ~exists().where(revoked_access_tokens.c.jti == bindparam("jti")),
     )
 )
 _not_revoked = grants.c.revoked_at.is_(None)
@@ -165,6 +164,7 @@ def refresh_row(token: str, grant_id: str, now: int, expires_at: int) -> dict[st
 
 
 def to_grant(row: Any) -> Grant:
+    claims = json.loads(row.claims)  # by name: newer code may have written more members
     return Grant(
         id=row.grant_id,
         client_id=row.client_id,
@@ -172,7 +172,7 @@ def to_grant(row: Any) -> Grant:
         sid=row.sid,
         scopes=tuple(json.loads(row.scopes)),
         resources=tuple(json.loads(row.resources)),
-        claims=ClaimsRequest(**json.loads(row.claims)),
+        claims=ClaimsRequest(userinfo=claims.get("userinfo", {}), id_token=claims.get("id_token", {})),
         nonce=row.nonce,
         acr=row.acr,
         amr=tuple(json.loads(row.amr)),

@@ -21,7 +21,9 @@ def upgrade(database: Database) -> None:
         _lock(connection, database.kind)
         try:
             command.upgrade(_config(connection), "head")
+            connection.commit()  # before others may go: they must see what was done
         finally:
+            connection.rollback()
             _unlock(connection, database.kind)
 
 
@@ -55,7 +57,8 @@ def _lock(connection: Connection, kind: str) -> None:
     if kind == "postgresql":
         connection.execute(text("SELECT pg_advisory_lock(:n)"), {"n": _LOCK_NUMBER})
     elif kind in {"mysql", "mariadb"}:
-        connection.execute(text("SELECT GET_LOCK(:n, 60)"), {"n": _LOCK_NAME})
+        while connection.execute(text("SELECT GET_LOCK(:n, 60)"), {"n": _LOCK_NAME}).scalar() != 1:
+            continue  # another instance migrates a large table
 
 
 def _unlock(connection: Connection, kind: str) -> None:

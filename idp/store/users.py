@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from idp.protocol.identity import User
-from idp.store.database import Database, to_json
+from idp.store.database import Database, is_storable, to_json
 from idp.store.tables import consents, grants, sessions, users
 
 USER_COLUMNS = (
@@ -56,6 +56,8 @@ class UserStore:
     def find_for_sign_in(self, login: str) -> tuple[User, str | None] | None:
         """The person of this user name or e-mail with their password hash. A user name wins over an e-mail."""
         key = lookup_key(login)
+        if not is_storable(key):
+            return None
         with self._database.reading() as connection:
             rows = connection.execute(_by_login, {"key": key}).all()
         rows = sorted(rows, key=lambda row: lookup_key(row.username) != key)

@@ -30,8 +30,9 @@ def select_locale() -> str:
     if form_cookie.get("lang") in UI_LOCALES:
         return str(form_cookie["lang"])
     wishes = (g.get("ui_locales") or request.args.get("ui_locales") or "").split(" ")
-    for wish in wishes:
+    accepted = [language for language, quality in request.accept_languages if quality > 0]  # the best first
+    for wish in (*wishes, *accepted):
         language = wish.partition("-")[0].lower()
         if language in UI_LOCALES:
             return language
-    return request.accept_languages.best_match(UI_LOCALES) or current_server().settings.default_locale
+    return current_server().settings.default_locale

@@ -2,7 +2,7 @@
 
 A page with a form that ends at a client names that client's address for `form-action`, because browsers check every
 redirect that follows a form; https is allowed as a whole there, because a client may redirect on to another host of its
-own (see `docs/decisions`).
+own (see `docs/decisions`), and so is loopback where the client itself is there.
 """
 
 from flask import Flask, Response, g, request
@@ -22,6 +22,8 @@ _PAGE_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https:{images}; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'self'{targets}"
 )
+
+_LOOPBACK = " http://localhost:* http://127.0.0.1:*"
 
 
 def register_security_headers(app: Flask, settings: Settings) -> None:
@@ -54,5 +56,5 @@ def allow_form_target(redirect_uri: str) -> None:
     elif origin.startswith("https:"):
         target = ""
     else:
-        target = " http:" if "[" in origin else f" {origin}"  # CSP has no way to write an IPv6 address
+        target = " http:" if "[" in origin else _LOOPBACK  # CSP has no way to write an IPv6 address
     g.form_targets = f" https:{target}"

@@ -4,14 +4,17 @@ The values are what `idp/pages` promises to hand to each template; undefined one
 Addresses: `/<sample>?lang=fr`.
 """
 
+import mimetypes
+from pathlib import Path
 from typing import Any
 
 import jinja2
-from flask import Flask, abort, render_template, request
+from flask import Flask, Response, abort, render_template, request
 from flask_babel import Babel
 
 import idp
 
+STATIC = Path(idp.__file__).parent / "static"
 LANGUAGES = (("en", "English"), ("fr", "Français"))
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https:; form-action 'self'"
 HOSTILE = "<b onclick=alert(1)>\"Tools\" & 'Söhne'</b>"
@@ -54,8 +57,10 @@ STEP = {
     },
     "response": {"status": 200, "body": '{\n  "token_type": "Bearer"\n}'},
     "tokens": [TOKEN, {**TOKEN, "name": "access_token", "verified": False, "verification": "No such key."}],
+    "problem": None,
     "ok": True,
 }
+REFUSED_STEP = {**STEP, "id": "userinfo", "request": None, "tokens": [], "problem": "The server refused.", "ok": False}
 DEMO = {
     "username": "demo",
     "password": "a-random-one",
@@ -100,11 +105,12 @@ PLAYGROUND: dict[str, Any] = {
     "action": "/here",
     "values": dict.fromkeys(FIELDS, ""),
     "errors": [],
+    "notice": None,
     "response_modes": [("", "default"), ("form_post", "form_post")],
 }
 RESULT: dict[str, Any] = {
     "action": "/here",
-    "steps": [STEP, {**STEP, "id": "userinfo", "ok": False, "request": None, "tokens": []}],
+    "steps": [STEP, REFUSED_STEP],
     "ok": False,
     "available": ["userinfo", "refresh", "introspect", "revoke"],
     "sign_out_url": "/logout",
@@ -160,6 +166,7 @@ SAMPLES: dict[str, tuple[str, str, dict[str, Any]]] = {
         "playground-page",
         {**PLAYGROUND, "errors": [{"field": "claims", "message": "This is not a JSON object."}]},
     ),
+    "playground-signed-out": ("playground", "playground-page", {**PLAYGROUND, "notice": "You are signed out."}),
     "playground-result": ("playground_result", "playground-page", RESULT),
 }
 
@@ -184,9 +191,18 @@ def _show(sample: str) -> tuple[str, dict[str, str]]:
     return render_template(f"pages/{template}.html", **variables), {"Content-Security-Policy": POLICY}
 
 
+def _send_static(filename: str) -> Response:
+    """From memory: Werkzeug's test server leaves a file open when the browser hangs up in the middle of it."""
+    path = STATIC / filename
+    if path.parent != STATIC or not path.is_file():
+        abort(404)
+    return Response(path.read_bytes(), mimetype=mimetypes.guess_type(filename)[0])
+
+
 def make_samples_app() -> Flask:
     """The templates, the style sheet and the catalogues of the package, without the server behind them."""
-    app = Flask(idp.__name__)
+    app = Flask(idp.__name__, static_folder=None)
+    app.add_url_rule("/static/<filename>", "static", _send_static)
     app.jinja_env.undefined = jinja2.StrictUndefined
     app.jinja_env.globals["csrf_token"] = lambda: "a-csrf-token"
     Babel(app, locale_selector=_find_locale)

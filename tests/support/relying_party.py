@@ -92,6 +92,29 @@ class Browser:
         """The page that a response leads to."""
         return Page(self, self.follow(response))
 
+    def go_through(
+        self,
+        response: requests.Response,
+        username: str | None = None,
+        *,
+        password: str = PASSWORD,
+        decision: str = "allow",
+    ) -> requests.Response:
+        """Do what each page asks, as a person would, until an answer is for the client or asks nothing."""
+        response = self.follow(response)
+        for _ in range(6):
+            page = Page(self, response)
+            if page.id == "login-page":
+                assert username is not None, "the person is not signed in, but must be"
+                response = self.follow(page.submit("login", username=username, password=password))
+            elif page.id == "select-account-page":
+                response = self.follow(page.submit("continue"))
+            elif page.id == "consent-page":
+                response = self.follow(page.submit(decision))
+            else:
+                break
+        return response
+
     def _absolute(self, url: str) -> str:
         return urljoin(self.server.issuer + "/", url)
 
@@ -157,18 +180,9 @@ class RelyingParty:
     ) -> Callback:
         """The whole walk: sign in when asked, choose the account, consent, and come back to the client."""
         params, verifier = self.request(**overrides)
-        response = browser.follow(browser.get("/authorize", params=params))
-        for _ in range(6):
-            page = Page(browser, response)
-            if page.id == "login-page":
-                assert username is not None, "the person is not signed in, but must be"
-                response = browser.follow(page.submit("login", username=username, password=password))
-            elif page.id == "select-account-page":
-                response = browser.follow(page.submit("continue"))
-            elif page.id == "consent-page":
-                response = browser.follow(page.submit(decision))
-            else:
-                break
+        response = browser.go_through(
+            browser.get("/authorize", params=params), username, password=password, decision=decision
+        )
         return self.callback(response, params, verifier)
 
     def callback(self, response: requests.Response, params: Mapping[str, str], verifier: str = "") -> Callback:

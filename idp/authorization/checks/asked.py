@@ -42,7 +42,8 @@ def scopes_asked(asked: Asked) -> tuple[str, ...]:
         theirs: list[Api] = [apis[name] for name in resources_asked(asked) if name in apis]
         every = {scope for api in apis.values() for scope in api.scopes}
         granted = grantable(scopes_of_token(granted, theirs, all_apis_scopes=every), asked.client.scope)
-    return tuple(scope for scope in granted if scope != OFFLINE_ACCESS or allows_offline_access(asked))
+    allowed = set(granted) if allows_offline_access(asked) else set(granted) - {OFFLINE_ACCESS}
+    return grantable(granted, allowed)
 
 
 def allows_offline_access(asked: Asked) -> bool:

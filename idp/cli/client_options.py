@@ -1,0 +1,146 @@
+"""The options that describe a client, shared by `idp clients add` and `update`, and how a client is shown.
+
+Owns the table OPTIONS: option → member of Client. Adding a member to the command line is one line there.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from idp.cli.command import Refused
+from idp.cli.output import iso
+from idp.protocol.client import Client
+from idp.protocol.scopes import Api
+
+Function = Callable[..., Any]
+
+_SECONDS = click.IntRange(min=1)
+_FLAG: dict[str, Any] = {"default": None}
+
+# (option, member of Client, click's arguments). Lists are given by repeating the option.
+OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("--redirect-uri", "redirect_uris", {"multiple": True, "help": "Where people return to. Repeatable."}),
+    ("--post-logout-redirect-uri", "post_logout_redirect_uris", {"multiple": True, "help": "Likewise, signed out."}),
+    ("--origin", "web_origins", {"multiple": True, "help": "Web origin that calls us (default: the redirect URIs')."}),
+    ("--auth-method", "token_endpoint_auth_method", {"help": "client_secret_basic (default), private_key_jwt, …"}),
+    ("--auth-alg", "token_endpoint_auth_signing_alg", {"help": "The one algorithm of its assertions, such as ES256."}),
+    ("--grant-type", "grant_types", {"multiple": True, "help": "Repeatable."}),
+    ("--api", "audience", {"multiple": True, "help": "API its access tokens are for. Repeatable."}),
+    ("--serves", "serves", {"multiple": True, "help": "API that it is itself, whose tokens it may introspect."}),
+    ("--first-party/--third-party", "first_party", _FLAG | {"help": "First-party clients skip the consent page."}),
+    ("--pkce/--no-pkce", "require_pkce", _FLAG | {"help": "Require PKCE or not, whatever IDP_REQUIRE_PKCE says."}),
+    ("--claims-in-id-token/--lean-id-token", "claims_in_id_token", _FLAG | {"help": "Profile claims in the ID token."}),
+    ("--always-refresh/--refresh-if-asked", "always_issue_refresh_token",
+     _FLAG | {"help": "A refresh token even without offline_access."}),
+    ("--rotation/--no-rotation", "rotate_refresh_tokens", _FLAG | {"help": "New refresh token at each use."}),
+    ("--id-token-alg", "id_token_signed_response_alg", {"help": "RS256 (default), PS256, ES256, EdDSA."}),
+    ("--userinfo-alg", "userinfo_signed_response_alg", {"help": "Sign userinfo answers; JSON when not given."}),
+    ("--jwks-uri", "jwks_uri", {"metavar": "URL", "help": "Where the client publishes its keys."}),
+    ("--client-uri", "client_uri", {"metavar": "URL", "help": "Its home page."}),
+    ("--logo-uri", "logo_uri", {"metavar": "URL", "help": "Its logo."}),
+    ("--policy-uri", "policy_uri", {"metavar": "URL", "help": "Its privacy policy."}),
+    ("--tos-uri", "tos_uri", {"metavar": "URL", "help": "Its terms of service."}),
+    ("--max-age", "default_max_age", {"type": click.IntRange(min=0), "help": "Seconds a sign-in may be old."}),
+    ("--access-token-lifetime", "access_token_lifetime", {"type": _SECONDS, "help": "Seconds."}),
+    ("--id-token-lifetime", "id_token_lifetime", {"type": _SECONDS, "help": "Seconds."}),
+    ("--refresh-token-lifetime", "refresh_token_lifetime", {"type": _SECONDS, "help": "Seconds after sign-in."}),
+    ("--refresh-token-idle-lifetime", "refresh_token_idle_lifetime", {"type": _SECONDS, "help": "Seconds unused."}),
+)  # fmt: skip
+
+
+def metadata_options(function: Function) -> Function:
+    """Decorator: all options that describe a client. An option that is not given is None, or an empty tuple."""
+    function = click.option("--jwks", type=click.Path(path_type=Path), help="A file with the client's public keys.")(
+        function
+    )
+    function = click.option("--scope", help="The scopes it may ask for, separated by spaces.")(function)
+    for option, _, arguments in reversed(OPTIONS):
+        function = click.option(option, **arguments)(function)
+    return function
+
+
+def with_options(client: Client, options: Mapping[str, Any], apis: Mapping[str, Api]) -> Client:
+    """The client with what was given; an empty text takes a value away. Refused: unknown APIs, bad files."""
+    values: dict[str, Any] = {}
+    for option, member, _ in OPTIONS:
+        given = options[option.removeprefix("--").split("/")[0].replace("-", "_")]
+        if given is None or given == ():
+            continue
+        values[member] = _given_list(given) if isinstance(given, tuple) else (None if given == "" else given)
+    if options["scope"] is not None:
+        values["scope"] = tuple(dict.fromkeys(options["scope"].split()))
+    if options["jwks"] is not None:
+        values |= {"jwks": _read_jwks(options["jwks"]), "jwks_uri": None}
+    elif values.get("jwks_uri"):
+        values["jwks"] = None
+    for identifier in (*values.get("audience", ()), *values.get("serves", ())):
+        if identifier not in apis:
+            raise Refused(f"There is no API {identifier}; add it with: idp apis add {identifier}")
+    return replace(client, **values)
+
+
+def with_changes(client: Client, options: Mapping[str, Any]) -> Client:
+    """What only `update` has: the name, disabling, single redirect URIs."""
+    uris = tuple(dict.fromkeys((*client.redirect_uris, *options["add_redirect_uri"])))
+    for uri in options["remove_redirect_uri"]:
+        if uri not in uris:
+            raise Refused(f"{uri} is not a redirect URI of this client.")
+    values: dict[str, Any] = {"redirect_uris": tuple(u for u in uris if u not in options["remove_redirect_uri"])}
+    if options["name"] is not None:
+        values["client_name"] = options["name"]
+    if options["disable"] is not None:
+        values["disabled"] = options["disable"]
+    return replace(client, **values)
+
+
+def check_whole_client(client: Client) -> None:
+    """All rules on a client as it would be stored. Raises InvalidClientMetadata, InvalidRedirectUri or InvalidKeys."""
+    from idp.client_auth import METHODS
+    from idp.client_auth.jwt_assertion import ASSERTION_ALGS
+    from idp.grants import GRANTS
+    from idp.jose.algorithms import SIGNING
+    from idp.jose.client_jwks import check_client_jwks
+    from idp.protocol.client_metadata import check_client
+
+    check_client(
+        client,
+        auth_methods=tuple(METHODS),
+        grant_types=tuple(GRANTS),
+        signing_algs=tuple(SIGNING),
+        assertion_algs=ASSERTION_ALGS,
+    )
+    if client.jwks is not None:
+        check_client_jwks(client.jwks)
+
+
+def described(client: Client) -> dict[str, Any]:
+    """Every member of a client in JSON's types, its secrets left out: only how many there are, and until when."""
+    shown: dict[str, Any] = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(client).items()
+        if name not in {"secrets", "created_at", "scope"}
+    }
+    shown["scope"] = " ".join(client.scope)
+    shown["created_at"] = iso(client.created_at)
+    shown["secrets"] = [
+        {"created_at": iso(secret.created_at), "expires_at": iso(secret.expires_at or None)}
+        for secret in client.secrets
+    ]
+    return shown
+
+
+def _given_list(given: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(item for item in given if item))
+
+
+def _read_jwks(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise Refused(f"{path} is not JSON.") from None

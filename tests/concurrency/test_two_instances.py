@@ -1,0 +1,102 @@
+"""Two instances behind a load balancer: same PostgreSQL, same Redis, same keys. No step needs the instance before."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.concurrency.conftest import check_no_fault, database_of, redis_of
+from tests.concurrency.walks import walk_through_everything
+from tests.support.balancer import Balancer, balancing
+from tests.support.idp_server import ServerUnderTest, make_settings, prepare, start, stop
+from tests.support.machine import find_free_port
+from tests.support.relying_party import Browser, Page, RelyingParty
+from tests.support.services import Bench
+
+
+@dataclass
+class Cluster:
+    """`front` is what the world sees; the instances behind it answer in turn."""
+
+    front: ServerUnderTest
+    instances: list[ServerUnderTest]
+    balancer: Balancer
+
+    def browser(self) -> Browser:
+        """Every request is a connection of its own, hence the next instance's."""
+        return Browser(self.front, Connection="close")
+
+
+@pytest.fixture
+def cluster(bench: Bench, signing_keys: Path, tmp_path: Path) -> Iterator[Cluster]:
+    with ExitStack() as stack:
+        url = stack.enter_context(database_of(bench, "postgresql"))
+        shared = {"database_url": url, "redis_url": redis_of(bench), "keys_dir": str(tmp_path / "keys")}
+        settings, environment = make_settings(tmp_path, **shared)
+        prepare(settings, signing_keys)
+        front = ServerUnderTest(settings, environment)
+        stack.callback(lambda: front.store.database.dispose())
+        shared |= {"issuer": settings.issuer, "secret_key": settings.secret_key}
+        instances = [stack.enter_context(_instance(tmp_path / name, shared)) for name in ("one", "two")]
+        ports = [instance.settings.port for instance in instances]
+        yield Cluster(front, instances, stack.enter_context(balancing(settings.port, ports)))
+
+
+@contextmanager
+def _instance(folder: Path, shared: dict[str, str]) -> Iterator[ServerUnderTest]:
+    folder.mkdir()
+    settings, environment = make_settings(folder, port=find_free_port(), **shared)
+    instance = ServerUnderTest(settings, environment, log=folder / "server.log")
+    start(instance)
+    try:
+        yield instance
+        check_no_fault(instance)
+    finally:
+        stop(instance)
+
+
+def test_a_whole_life_whose_every_step_is_served_by_the_other_instance(cluster: Cluster) -> None:
+    walk_through_everything(cluster.front, cluster.browser())
+    served = cluster.balancer.served
+    assert len(served) > 20
+    assert all(one != other for one, other in zip(served, served[1:], strict=False))
+
+
+def test_an_instance_that_dies_between_sign_in_and_consent_takes_nothing_along(cluster: Cluster) -> None:
+    client = RelyingParty(cluster.front, cluster.front.add_client(always_issue_refresh_token=True))
+    user, browser = cluster.front.add_user(), cluster.browser()
+    before = client.tokens(cluster.browser(), cluster.front.add_user().username)
+    params, verifier = client.request()
+    page = Page(browser, browser.follow(browser.get("/authorize", params=params)))
+    page = browser.page(page.submit("login", username=user.username, password="correct horse battery staple"))
+    assert page.id == "consent-page"
+    kill(cluster.instances[0])
+    callback = client.callback(browser.follow(page.submit("allow")), params, verifier)
+    tokens = client.redeem(callback).json()
+    assert client.userinfo(tokens["access_token"]).json()["sub"] == user.id
+    again = client.refresh(before["refresh_token"])
+    assert again.status_code == 200
+    assert client.userinfo(before["access_token"]).status_code == 200
+    assert set(cluster.balancer.served[-3:]) == {cluster.instances[1].settings.port}
+
+
+def kill(instance: ServerUnderTest) -> None:
+    """Master and workers at once, without a word."""
+    assert instance.process is not None
+    os.killpg(instance.process.pid, signal.SIGKILL)
+    instance.process.wait(10)
+
+
+def test_sign_out_at_one_instance_is_known_at_the_other_at_once(cluster: Cluster) -> None:
+    client = RelyingParty(cluster.front, cluster.front.add_client(first_party=True))
+    browser = cluster.browser()
+    tokens = client.tokens(browser, cluster.front.add_user().username)
+    browser.get("/logout", params={"id_token_hint": tokens["id_token"]})
+    for _ in cluster.instances:  # one request each
+        assert client.userinfo(tokens["access_token"]).status_code == 401
+    for _ in cluster.instances:
+        assert client.callback(client.start(browser, prompt="none"), {}).error == "login_required"
