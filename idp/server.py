@@ -13,9 +13,12 @@ from idp.settings import Settings
 from idp.store import Store
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Server:
-    """The settings and the shared, thread-safe parts of one process. `clock` gives whole seconds since the epoch."""
+    """The settings and the shared, thread-safe parts of one process. `clock` gives whole seconds since the epoch.
+
+    Two servers are never equal: the parts are alive.
+    """
 
     settings: Settings
     store: Store

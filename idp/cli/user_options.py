@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
+from idp.accounts.passwords import MAX_PASSWORD_LENGTH
 from idp.cli.command import Refused
 from idp.cli.identifiers import new_user_id
 from idp.store.users import PROFILE_CLAIMS, NewUser
 
 MIN_PASSWORD_LENGTH = 8
-MAX_PASSWORD_LENGTH = 256
 MAX_USERNAME_LENGTH = 64
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+\.[^@\s]+|[^@\s]{1,64}@localhost")
 MAX_EMAIL_LENGTH = 254

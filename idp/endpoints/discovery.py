@@ -1,9 +1,9 @@
 """Discovery: OpenID Connect Discovery §3, RFC 8414 §2, RFC 9207 §3. Computed from the tables, so it cannot lie.
 
-Both addresses answer the same document.
+Both addresses answer the same document, which is made anew when keys or APIs change.
 """
 
-import json
+from functools import lru_cache
 from typing import Any
 
 from flask import Response
@@ -19,22 +19,27 @@ from idp.protocol.pkce import METHODS as PKCE_METHODS
 from idp.protocol.scopes import IDENTITY_SCOPES
 from idp.server import Server
 from idp.web.current import current_server
-from idp.web.json import render_document
+from idp.web.json import Document, prepare_document, render_document
 
 MAX_AGE_SECONDS = 300
 
 
 def openid_configuration() -> Response:
-    return render_document(json.dumps(metadata(current_server()), indent=2), max_age=MAX_AGE_SECONDS)
+    server = current_server()
+    return render_document(_document(server, server.keys.algs, _scopes(server)), max_age=MAX_AGE_SECONDS)
 
 
 oauth_authorization_server = openid_configuration
 
 
-def metadata(server: Server) -> dict[str, Any]:
-    """The metadata document of this deployment."""
+@lru_cache(maxsize=8)
+def _document(server: Server, algs: tuple[str, ...], scopes: tuple[str, ...]) -> Document:
+    return prepare_document(metadata(server, algs, scopes))
+
+
+def metadata(server: Server, algs: tuple[str, ...], scopes: tuple[str, ...]) -> dict[str, Any]:
+    """The metadata document of this deployment, with these signing algorithms and scopes."""
     authenticating = [method for method in METHODS if method != "none"]
-    algs = list(server.keys.algs)
     return {
         "issuer": server.issuer,
         "authorization_endpoint": server.endpoint("/authorize"),
@@ -44,7 +49,7 @@ def metadata(server: Server) -> dict[str, Any]:
         "introspection_endpoint": server.endpoint("/introspect"),
         "revocation_endpoint": server.endpoint("/revoke"),
         "end_session_endpoint": server.endpoint("/logout"),
-        "scopes_supported": _scopes(server),
+        "scopes_supported": list(scopes),
         "response_types_supported": list(RESPONSE_TYPES),
         "response_modes_supported": list(RESPONSE_MODES),
         "grant_types_supported": list(GRANTS),
@@ -55,8 +60,8 @@ def metadata(server: Server) -> dict[str, Any]:
         "display_values_supported": list(DISPLAY_VALUES),
         "prompt_values_supported": list(PROMPT_VALUES),
         "ui_locales_supported": list(UI_LOCALES),
-        "id_token_signing_alg_values_supported": algs,
-        "userinfo_signing_alg_values_supported": algs,
+        "id_token_signing_alg_values_supported": list(algs),
+        "userinfo_signing_alg_values_supported": list(algs),
         "token_endpoint_auth_methods_supported": list(METHODS),
         "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGS),
         "introspection_endpoint_auth_methods_supported": authenticating,
@@ -72,7 +77,7 @@ def metadata(server: Server) -> dict[str, Any]:
     }
 
 
-def _scopes(server: Server) -> list[str]:
+def _scopes(server: Server) -> tuple[str, ...]:
     """The identity scopes, and those of the APIs."""
     theirs = (scope for api in server.store.apis.all().values() for scope in api.scopes)
-    return list(dict.fromkeys((*IDENTITY_SCOPES, *theirs)))
+    return tuple(dict.fromkeys((*IDENTITY_SCOPES, *theirs)))

@@ -8,10 +8,10 @@ from flask_babel import lazy_gettext as _
 from idp.protocol.scopes import Api
 
 _SCOPES = {
-    "profile": (_("Your profile"), _("Your name, user name, picture, language and other details of your profile")),
-    "email": (_("Your e-mail address"), _("Your e-mail address, and whether it is confirmed")),
-    "address": (_("Your postal address"), _("The address where you receive post")),
-    "phone": (_("Your phone number"), _("Your phone number, and whether it is confirmed")),
+    "profile": (_("See your profile"), _("Your name, user name, picture, language and other details of your profile")),
+    "email": (_("See your e-mail address"), _("Your e-mail address, and whether it is confirmed")),
+    "address": (_("See your postal address"), _("The address where you receive post")),
+    "phone": (_("See your phone number"), _("Your phone number, and whether it is confirmed")),
 }
 _CLAIMS = {
     "name": _("Your full name"),

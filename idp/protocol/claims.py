@@ -9,7 +9,7 @@ from idp.protocol.errors import InvalidRequest
 from idp.protocol.scopes import SCOPE_CLAIMS
 
 USER_CLAIMS = tuple(dict.fromkeys(claim for claims in SCOPE_CLAIMS.values() for claim in claims))
-ID_TOKEN_CLAIMS = ("iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "c_hash", "sid")
+ID_TOKEN_CLAIMS = ("iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "sid")
 MAX_CLAIMS_LENGTH = 4096
 
 

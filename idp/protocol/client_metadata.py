@@ -23,7 +23,7 @@ def check_client(
     signing_algs: Collection[str],
     assertion_algs: Collection[str],
 ) -> None:
-    """All rules on one client; the collections are what this server supports. Raises with what to change."""
+    """RFC 7591 §2: all rules on a client; the collections are what this server supports. Raises with what to change."""
     _check_names(client)
     for uri in (*client.redirect_uris, *client.post_logout_redirect_uris):
         check_redirect_uri_registration(uri)

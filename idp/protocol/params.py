@@ -1,10 +1,12 @@
 """Reading request parameters (RFC 6749 §3.1, §3.2): each at most once, an empty one counts as absent."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from idp.protocol.errors import InvalidRequest
 
 MAX_VALUE_LENGTH = 16_384
+_UNCLEAN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 class Params(Mapping[str, str]):
@@ -61,7 +63,7 @@ class Params(Mapping[str, str]):
 
 def is_clean(value: str) -> bool:
     """No control characters but tab and line breaks (a pretty-printed `claims` has them), and no lone surrogates."""
-    return not any((ord(c) < 0x20 and c not in "\t\r\n") or c == "\x7f" or 0xD800 <= ord(c) <= 0xDFFF for c in value)
+    return _UNCLEAN.search(value) is None
 
 
 def printable(name: str) -> str:
@@ -70,7 +72,7 @@ def printable(name: str) -> str:
 
 
 def check_integer(params: Params, name: str, *, maximum: int = 2**31) -> int | None:
-    """A non-negative decimal number, or None when absent."""
+    """A non-negative decimal number (as `max_age`, Core §3.1.2.1), or None when absent."""
     if name not in params:
         return None
     text = params[name]

@@ -19,7 +19,7 @@ _ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 
 
 def check_redirect_uri_registration(uri: str) -> None:
-    """Whether a client may register this redirect URI: https, http on loopback, or a private-use scheme.
+    """RFC 8252 §7, RFC 9700 §2.1: a client may register https, http on loopback, or a private-use scheme.
 
     Raises InvalidRedirectUri with what to change.
     """

@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,31 +35,26 @@ class Database:
         self._url, self._pool_size = _parse(url), pool_size
         self.kind = self._url.get_backend_name()
         self.engine = self._create_engine()
+        is_sqlite = self.kind == "sqlite"  # the options once for each engine; all three share one pool
+        self._reader = self.engine if is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._writer = self.engine.execution_options(**_BEGIN_IMMEDIATE) if is_sqlite else self.engine
         self._pid = os.getpid()
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> AbstractContextManager[Connection]:
         """A connection for SELECTs: no transaction is opened, each statement sees what is committed."""
-        with self._engine().connect() as connection:
-            if self.kind != "sqlite":
-                connection.execution_options(isolation_level="AUTOCOMMIT")
-            yield connection
+        self._leave_parent()
+        return self._reader.connect()
 
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self) -> AbstractContextManager[Connection]:
         """One transaction. On SQLite it takes the write lock at once, so it never fails half-way with SQLITE_BUSY."""
-        with self._engine().connect() as connection:
-            if self.kind == "sqlite":
-                connection.execution_options(**_BEGIN_IMMEDIATE)
-            with connection.begin():
-                yield connection
+        self._leave_parent()
+        return self._writer.begin()
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
         """A connection whose transactions the caller begins and ends; SQLite's single writer waits for its turn."""
-        with self._engine().connect() as connection:
-            if self.kind == "sqlite":
-                connection.execution_options(**_BEGIN_IMMEDIATE)
+        self._leave_parent()
+        with self._writer.connect() as connection:
             yield connection
             connection.commit()
 
@@ -73,11 +68,11 @@ class Database:
     def dispose(self) -> None:
         self.engine.dispose()
 
-    def _engine(self) -> Engine:
-        if self._pid != os.getpid():  # after a fork, connections of the parent must not be touched
+    def _leave_parent(self) -> None:
+        """After a fork, connections of the parent must not be touched."""
+        if self._pid != os.getpid():
             self.engine.dispose(close=False)
             self._pid = os.getpid()
-        return self.engine
 
     def _create_engine(self) -> Engine:
         options: dict[str, Any] = {"json_serializer": to_json, "hide_parameters": True}  # errors are logged, rows never

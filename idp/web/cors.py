@@ -9,6 +9,7 @@ from idp.web.current import current_server
 
 MAX_AGE_SECONDS = 600
 _ALLOWED_HEADERS = "Authorization, Content-Type, DPoP"
+_NOT_FOR_PAGES = frozenset({"/introspect", "/health"})  # for clients with a secret, and for the machines around us
 _EXPOSED_HEADERS = "WWW-Authenticate, X-Request-Id, Retry-After"
 
 
@@ -18,18 +19,23 @@ def register_cors(blueprint: Blueprint) -> None:
         is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
         return Response(status=204) if is_preflight else None
 
-    @blueprint.after_request
-    def _allow(response: Response) -> Response:
-        response.vary.add("Origin")
-        origin = request.headers.get("Origin")
-        if origin is None or not current_server().store.clients.is_registered_origin(origin):
-            return response
-        response.headers["Access-Control-Allow-Origin"] = origin
-        if request.method == "OPTIONS":
-            response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
-            response.headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
-            response.headers["Access-Control-Max-Age"] = str(MAX_AGE_SECONDS)
-        else:
-            response.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
-            response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    blueprint.after_request(allow_origin)
+
+
+def allow_origin(response: Response) -> Response:
+    """Say that the page which asked may read this answer, when its origin is registered."""
+    if request.path in _NOT_FOR_PAGES:
         return response
+    response.vary.add("Origin")
+    origin = request.headers.get("Origin")
+    if origin is None or not current_server().store.clients.is_registered_origin(origin):
+        return response
+    response.headers["Access-Control-Allow-Origin"] = origin
+    if request.method == "OPTIONS":
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+        response.headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
+        response.headers["Access-Control-Max-Age"] = str(MAX_AGE_SECONDS)
+    else:
+        response.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response

@@ -22,6 +22,7 @@ from idp.protocol.errors import (
     OAuthError,
     TemporarilyUnavailable,
 )
+from idp.web.cors import allow_origin
 from idp.web.current import current_server
 from idp.web.limits import seconds_to_wait
 from idp.web.log import request_id
@@ -144,6 +145,8 @@ def _answer_http_error(error: HTTPException) -> Response:
     if _is_for_machines():
         response = jsonify(error="invalid_request", error_description=f"{status} {error.name}")
         response.status_code = status
+        if request.blueprint is None:  # refused by the router, so the endpoints' own hooks do not run
+            allow_origin(response)
     else:
         response = _http_page(status)
     for name, value in _headers_of(error).items():

@@ -7,7 +7,7 @@ authenticate, and a front end's server asks for thousands of people from one add
 import time
 
 import structlog
-from flask import Flask
+from flask import Flask, request
 from flask_limiter import Limiter
 from flask_limiter.errors import RateLimitExceeded
 
@@ -16,6 +16,16 @@ from idp.web.log import address
 
 limiter = Limiter(key_func=address, strategy="moving-window", headers_enabled=False)
 _log = structlog.get_logger("idp.limits")
+_NEVER_LIMITED = frozenset(
+    f"endpoints.{name}"
+    for name in ("openid_configuration", "jwks", "token", "userinfo", "introspect", "revoke", "health")
+)
+
+
+@limiter.request_filter
+def _is_never_limited() -> bool:
+    """Spares the busiest endpoints a search for limits that they do not have."""
+    return request.endpoint in _NEVER_LIMITED
 
 
 def register_limits(app: Flask, settings: Settings) -> None:

@@ -4,6 +4,7 @@ Owns the request id, which is also in the `X-Request-Id` header and on every err
 bodies, header values; an authorization code or a token can hide in each of them.
 """
 
+import json
 import logging
 import secrets
 import sys
@@ -17,12 +18,14 @@ from idp.settings import Settings
 from idp.web.proxy import client_address, load_networks
 
 _log = structlog.get_logger("idp.request")
+_to_json = json.JSONEncoder(default=repr).encode  # made once: json.dumps would make an encoder for each line
 
 
 def configure_logs(settings: Settings) -> None:
     """Set up structlog and the standard library's logging to write the same lines."""
     is_json = (settings.log_format or ("json" if settings.is_production else "console")) == "json"
-    renderer: Any = structlog.processors.JSONRenderer() if is_json else structlog.dev.ConsoleRenderer(colors=False)
+    in_console = structlog.dev.ConsoleRenderer(colors=False)
+    renderer: Any = structlog.processors.JSONRenderer(_render) if is_json else in_console
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -43,6 +46,10 @@ def configure_logs(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(logging.INFO, logging.getLevelName(settings.log_level)))
+
+
+def _render(event: Any, **_options: Any) -> str:
+    return _to_json(event)
 
 
 def _exceptions(logger: Any, name: str, event: Any) -> Any:

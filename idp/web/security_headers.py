@@ -36,7 +36,7 @@ def register_security_headers(app: Flask, settings: Settings) -> None:
     def _add(response: Response) -> Response:
         headers = response.headers
         for name, value in common.items():
-            headers[name] = value
+            headers.setdefault(name, value)
         if response.mimetype == "text/html":
             headers["Content-Security-Policy"] = _PAGE_CSP.format(images=images, targets=g.get("form_targets", ""))
             if "form_targets" not in g:

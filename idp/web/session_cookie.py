@@ -7,8 +7,10 @@ session: it holds the CSRF secret, the value that binds interactions to this bro
 import secrets
 from typing import cast
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 from flask import session as form_cookie
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from itsdangerous import URLSafeTimedSerializer
 
 from idp.protocol.identity import Session, User
 from idp.settings import Settings
@@ -16,7 +18,24 @@ from idp.store.sessions import SignIn
 from idp.web.current import current_server, request_time
 
 
+class FormCookie(SecureCookieSessionInterface):
+    """Flask's signed cookie, with its serializer made once, and without a look at requests that bring no cookie."""
+
+    _serializer: URLSafeTimedSerializer | None = None
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        if self._serializer is None:
+            self._serializer = super().get_signing_serializer(app)
+        return self._serializer
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if "HTTP_COOKIE" not in request.environ:
+            return self.session_class()
+        return super().open_session(app, request)
+
+
 def configure_cookies(app: Flask, settings: Settings) -> None:
+    app.session_interface = FormCookie()
     prefix = "__Host-" if settings.is_https else ""
     app.config.update(
         SECRET_KEY=settings.secret_key,

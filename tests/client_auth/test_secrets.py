@@ -16,7 +16,7 @@ from tests.support.relying_party import TIMEOUT
 from tests.support.scene import Scene, refused
 
 PATHS = ("/token", "/introspect", "/revoke")
-SECRET = "s3cret with space+plus%percent:colon/slash=é€\"quote\\"
+SECRET = 's3cret with space+plus%percent:colon/slash=é€"quote\\'
 NOT_AUTHENTICATED = (401, "invalid_client")
 FORM = {"grant_type": "refresh_token", "refresh_token": "rt_unknown", "token": "rt_unknown"}
 
@@ -49,7 +49,9 @@ def is_authenticated(answer: requests.Response) -> bool:
 @pytest.mark.spec("RFC 6749", "2.3.1", "MUST")
 @pytest.mark.asvs("10.4.10")
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("secret", [SECRET, "a" * 200, "%41", "+", ":", "plain-secret_0"], ids=lambda secret: secret[:8])
+@pytest.mark.parametrize(
+    "secret", [SECRET, "a" * 200, "%41", "+", ":", "plain-secret_0"], ids=lambda secret: secret[:8]
+)
 def test_a_secret_of_any_characters_authenticates_by_either_method(
     server: ServerUnderTest, path: str, secret: str
 ) -> None:
@@ -95,7 +97,6 @@ def test_a_wrong_secret_in_the_body_is_invalid_client(server: ServerUnderTest) -
     assert "Basic" not in answer.headers.get("WWW-Authenticate", "")
 
 
-@pytest.mark.asvs("6.3.8")
 def test_an_unknown_client_a_disabled_one_and_a_wrong_secret_get_the_same_answer(server: ServerUnderTest) -> None:
     known = server.add_client(secret=SECRET)
     disabled = server.add_client(secret=SECRET, disabled=True)
@@ -212,7 +213,6 @@ def test_a_bearer_token_is_no_client_authentication(scene: Scene) -> None:
 # --- Several secrets, and their end
 
 
-@pytest.mark.asvs("13.3.4")
 def test_two_secrets_overlap_while_one_replaces_the_other(timed: TimedServer) -> None:
     client = timed.add_client(secret="the-old-secret")
     old = replace(client.metadata.secrets[0], expires_at=timed.now + 100)

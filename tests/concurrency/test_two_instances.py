@@ -5,12 +5,14 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tests.concurrency.conftest import check_no_fault, database_of, redis_of
 from tests.concurrency.walks import walk_through_everything
+from tests.support.accounts import PASSWORD
 from tests.support.balancer import Balancer, balancing
 from tests.support.idp_server import ServerUnderTest, make_settings, prepare, start, stop
 from tests.support.machine import find_free_port
@@ -63,7 +65,7 @@ def test_a_whole_life_whose_every_step_is_served_by_the_other_instance(cluster: 
     walk_through_everything(cluster.front, cluster.browser())
     served = cluster.balancer.served
     assert len(served) > 20
-    assert all(one != other for one, other in zip(served, served[1:], strict=False))
+    assert all(one != other for one, other in pairwise(served))
 
 
 def test_an_instance_that_dies_between_sign_in_and_consent_takes_nothing_along(cluster: Cluster) -> None:
@@ -72,7 +74,7 @@ def test_an_instance_that_dies_between_sign_in_and_consent_takes_nothing_along(c
     before = client.tokens(cluster.browser(), cluster.front.add_user().username)
     params, verifier = client.request()
     page = Page(browser, browser.follow(browser.get("/authorize", params=params)))
-    page = browser.page(page.submit("login", username=user.username, password="correct horse battery staple"))
+    page = browser.page(page.submit("login", username=user.username, password=PASSWORD))
     assert page.id == "consent-page"
     kill(cluster.instances[0])
     callback = client.callback(browser.follow(page.submit("allow")), params, verifier)

@@ -180,7 +180,9 @@ def test_the_consent_page_says_who_asks_for_what_in_words(timed: TimedServer) ->
     asked = ask(client, signed_in(timed, user.username), prompt="consent", resource="https://orders.example.com",
                 scope="openid email offline_access orders:read orders:write")  # fmt: skip
     page = asked.page
-    shown = {item["data-scope"]: item.get_text(" ", strip=True) for item in page.soup.select("#scopes .grant[data-scope]")}
+    shown = {
+        item["data-scope"]: item.get_text(" ", strip=True) for item in page.soup.select("#scopes .grant[data-scope]")
+    }
     assert set(shown) == {"email", "orders:read", "orders:write"}
     assert "Your e-mail address" in shown["email"]
     assert "Read your orders" in shown["orders:read"]
@@ -190,7 +192,11 @@ def test_the_consent_page_says_who_asks_for_what_in_words(timed: TimedServer) ->
     assert "client.example.com" in page.text
     assert user.username in page.text
     links = {str(tag.get("id")): tag.get("href") or tag.get("src") for tag in page.soup.select("[id^=client-]")}
-    assert links == {"client-logo": names["logo_uri"], "client-policy": names["policy_uri"], "client-tos": names["tos_uri"]}
+    assert links == {
+        "client-logo": names["logo_uri"],
+        "client-policy": names["policy_uri"],
+        "client-tos": names["tos_uri"],
+    }
 
 
 # --- offline_access
@@ -248,10 +254,20 @@ SCOPES = ("openid", "email", "orders:read", "mail:read")
         pytest.param("openid", [], None, "openid", id="none: userinfo alone"),
         pytest.param("openid orders:read", [ORDERS], [ORDERS, None], "openid orders:read", id="one"),
         pytest.param("orders:read", [ORDERS], ORDERS, "orders:read", id="one, without openid"),
-        pytest.param("openid orders:read mail:read", [ORDERS, MAIL], [ORDERS, MAIL, None],
-                     "openid orders:read mail:read", id="RFC 8707 §2 several"),  # fmt: skip
-        pytest.param("openid orders:read mail:read", [ORDERS], [ORDERS, None], "openid orders:read",
-                     id="RFC 8707 §2.2 a scope of another API is left out"),  # fmt: skip
+        pytest.param(
+            "openid orders:read mail:read",
+            [ORDERS, MAIL],
+            [ORDERS, MAIL, None],
+            "openid orders:read mail:read",
+            id="RFC 8707 §2 several",
+        ),
+        pytest.param(
+            "openid orders:read mail:read",
+            [ORDERS],
+            [ORDERS, None],
+            "openid orders:read",
+            id="RFC 8707 §2.2 a scope of another API is left out",
+        ),
         pytest.param("orders:read", [], ORDERS, "orders:read", id="none: the API of the scope"),
         pytest.param("openid orders:read", [ORDERS, ORDERS], [ORDERS, None], "openid orders:read", id="the same twice"),
     ],

@@ -20,13 +20,18 @@ REFUSED: list[Any] = [
     pytest.param({"response_mode": "smoke"}, "invalid_request", id="Multiple Response Types §2.1 unknown mode"),
     pytest.param({"scope": ABSENT}, "invalid_scope", id="RFC 6749 §3.3 scope missing"),
     pytest.param({"scope": "admin"}, "invalid_scope", id="RFC 6749 §4.1.2.1 nothing that may be granted"),
-    pytest.param({"code_challenge": ABSENT, "code_challenge_method": ABSENT}, "invalid_request",
-                 id="RFC 7636 §4.4.1 challenge missing"),  # fmt: skip
+    pytest.param(
+        {"code_challenge": ABSENT, "code_challenge_method": ABSENT},
+        "invalid_request",
+        id="RFC 7636 §4.4.1 challenge missing",
+    ),
     pytest.param({"code_challenge_method": ABSENT}, "invalid_request", id="RFC 7636 §4.3 method missing means plain"),
     pytest.param({"code_challenge_method": "plain"}, "invalid_request", id="RFC 9700 §2.1.1 plain"),
     pytest.param({"code_challenge": "short"}, "invalid_request", id="RFC 7636 §4.2 challenge too short"),
     pytest.param({"request": "e30.e30."}, "request_not_supported", id="Core §6 request"),
-    pytest.param({"request_uri": "https://client.example.com/r"}, "request_uri_not_supported", id="Core §6 request_uri"),
+    pytest.param(
+        {"request_uri": "https://client.example.com/r"}, "request_uri_not_supported", id="Core §6 request_uri"
+    ),
     pytest.param({"registration": "{}"}, "registration_not_supported", id="Core §7.2.1 registration"),
     pytest.param({"prompt": "none login"}, "invalid_request", id="Core §3.1.2.1 prompt=none with another"),
     pytest.param({"prompt": "hypnosis"}, "invalid_request", id="prompt unknown"),
@@ -35,8 +40,11 @@ REFUSED: list[Any] = [
     pytest.param({"max_age": "9" * 30}, "invalid_request", id="max_age beyond measure"),
     pytest.param({"claims": "{"}, "invalid_request", id="Core §5.5 claims not JSON"),
     pytest.param({"claims": '{"id_token":{"acr":{"value":NaN}}}'}, "invalid_request", id="Core §5.5 claims with NaN"),
-    pytest.param({"claims": json.dumps({"id_token": {"acr": {"essential": True, "values": ["aal3"]}}})},
-                 "unmet_authentication_requirements", id="Core §5.5.1.1 essential acr unmet"),  # fmt: skip
+    pytest.param(
+        {"claims": json.dumps({"id_token": {"acr": {"essential": True, "values": ["aal3"]}}})},
+        "unmet_authentication_requirements",
+        id="Core §5.5.1.1 essential acr unmet",
+    ),
     pytest.param({"id_token_hint": "rubbish"}, "invalid_request", id="Core §3.1.2.1 id_token_hint rubbish"),
     pytest.param({"resource": "https://unknown.example"}, "invalid_target", id="RFC 8707 §2 unknown resource"),
     pytest.param({"nonce": "a\x00b"}, "invalid_request", id="NUL"),
@@ -196,15 +204,19 @@ def test_a_repeated_parameter_is_refused(server: ServerUnderTest, browser: Brows
     "extra",
     [
         pytest.param({"unheard_of": "x", "utm_source": "y"}, id="RFC 6749 §3.1 unknown parameters"),
-        pytest.param({"prompt": "", "max_age": "", "claims": "", "request": "", "id_token_hint": "", "resource": ""},
-                     id="RFC 6749 §3.1 empty means absent"),  # fmt: skip
+        pytest.param(
+            {"prompt": "", "max_age": "", "claims": "", "request": "", "id_token_hint": "", "resource": ""},
+            id="RFC 6749 §3.1 empty means absent",
+        ),
         pytest.param({"display": "hologram"}, id="Core §3.1.2.1 display unknown"),
         pytest.param({"display": "popup"}, id="Core §3.1.2.1 display"),
         pytest.param({"ui_locales": "tlh xx-YY"}, id="Core §3.1.2.1 ui_locales unknown"),
         pytest.param({"claims_locales": "tlh"}, id="Core §5.2 claims_locales unknown"),
         pytest.param({"acr_values": "aal9 urn:unheard"}, id="Core §3.1.2.1 acr_values unknown"),
         pytest.param({"login_hint": "somebody@else.example"}, id="Core §3.1.2.1 login_hint of somebody else"),
-        pytest.param({"claims": json.dumps({"id_token": {"acr": {"values": ["aal9"]}}})}, id="Core §5.5.1.1 voluntary acr"),
+        pytest.param(
+            {"claims": json.dumps({"id_token": {"acr": {"values": ["aal9"]}}})}, id="Core §5.5.1.1 voluntary acr"
+        ),
         pytest.param({"scope": "openid unheard:of"}, id="Core §3.1.2.1 unknown scope"),
     ],
 )
@@ -306,5 +318,3 @@ def test_a_request_of_which_nothing_can_be_granted_is_refused(server: ServerUnde
 def test_a_client_not_registered_for_codes_is_told_so(server: ServerUnderTest, browser: Browser) -> None:
     asked = ask(trusted_party(server, grant_types=("refresh_token",)), browser)
     assert asked.callback.error == "unauthorized_client"
-
-

@@ -174,7 +174,9 @@ def test_who_turns_back_from_switching_must_sign_in_all_the_same(server: ServerU
         pytest.param("100000", 75, False, id="far within"),
     ],
 )
-def test_max_age_is_held_against_the_true_auth_time(timed: TimedServer, max_age: str, elapsed: int, again: bool) -> None:
+def test_max_age_is_held_against_the_true_auth_time(
+    timed: TimedServer, max_age: str, elapsed: int, again: bool
+) -> None:
     client, user = trusted_party(timed), timed.add_user()
     browser = signed_in(timed, user.username)
     started = timed.now

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from idp.store.refresh_tokens import RefreshTokenStore
 from tests.support.idp_server import ServerUnderTest, TimedServer, make_settings, timed_server
+from tests.support.races import meet_before
 from tests.support.relying_party import RelyingParty
 from tests.support.scene import Scene, open_scene, refused
 
@@ -56,7 +58,6 @@ def test_a_lost_answer_is_answered_again_with_the_same_successor(scene: Scene) -
     assert successor(party, token) == successor(party, token) == successor(party, token)
 
 
-@pytest.mark.asvs("15.4.2")
 def test_requests_at_the_same_instant_all_get_the_one_successor(scene: Scene) -> None:
     party = scene.client(public=True)
     token = scene.offline(party)["refresh_token"]
@@ -66,6 +67,23 @@ def test_requests_at_the_same_instant_all_get_the_one_successor(scene: Scene) ->
     branches = {answer.json()["refresh_token"] for answer in answers}
     assert len(branches) == 1
     assert party.refresh(branches.pop()).status_code == 200
+
+
+@pytest.mark.parametrize("window", ["30", "0"])
+def test_of_two_requests_that_both_found_the_token_unused_one_rotates_it(
+    tmp_path: Path, signing_keys: Path, monkeypatch: pytest.MonkeyPatch, window: str
+) -> None:
+    with timed_server(tmp_path, keys_from=signing_keys, refresh_token_reuse_window=window) as timed:
+        scene = open_scene(timed)
+        party = scene.client(public=True)
+        token = scene.offline(party)["refresh_token"]
+        meet_before(monkeypatch, RefreshTokenStore, "rotate", callers=2)
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda _: party.refresh(token), range(2)))
+        good = [answer.json()["refresh_token"] for answer in answers if answer.status_code == 200]
+        assert len(set(good)) == 1
+        assert len(good) == (2 if window == "30" else 1)
+        assert party.refresh(good[0]).status_code == (200 if window == "30" else 400)
 
 
 @pytest.mark.spec("RFC 9700", "4.14.2", "MUST")
@@ -139,9 +157,7 @@ def test_a_repeat_after_the_secret_key_was_changed_gets_the_same_successor(tmp_p
         party = scene.client(public=True)
         token = scene.offline(party)["refresh_token"]
         second = successor(party, token)
-    settings, environment = make_settings(
-        tmp_path, port=timed.settings.port, secret_key=new, secret_key_previous=old
-    )
+    settings, environment = make_settings(tmp_path, port=timed.settings.port, secret_key=new, secret_key_previous=old)
     with TimedServer(settings, environment).serving():
         assert successor(party, token) == second
         third = successor(party, second)
@@ -236,7 +252,6 @@ def test_no_other_token_refreshes(scene: Scene, kind: str) -> None:
     assert refused(party.refresh(scene.offline(party)[kind])) == DEAD
 
 
-@pytest.mark.asvs("14.2.4")
 def test_refresh_tokens_codes_and_session_ids_are_stored_as_hashes(timed: TimedServer) -> None:
     scene = open_scene(timed)
     party = scene.client()

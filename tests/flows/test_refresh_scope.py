@@ -197,7 +197,6 @@ def test_a_removed_person_has_no_working_token(server: ServerUnderTest) -> None:
     assert refused(party.userinfo(tokens["access_token"])) == (401, "invalid_token")
 
 
-@pytest.mark.asvs("7.4.3")
 def test_signing_a_person_out_everywhere_ends_sessions_and_tokens(server: ServerUnderTest) -> None:
     scene = open_scene(server)
     party = scene.client()
@@ -208,7 +207,6 @@ def test_signing_a_person_out_everywhere_ends_sessions_and_tokens(server: Server
     assert party.sign_in(scene.browser, prompt="none").error == "login_required"
 
 
-@pytest.mark.asvs("10.4.9")
 def test_a_withdrawn_consent_ends_this_clients_tokens_and_nobody_elses(scene: Scene) -> None:
     party, other = scene.client(first_party=False), scene.client()
     tokens = scene.offline(party, prompt="consent")

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from idp.protocol.pkce import s256
+from idp.store.grants import GrantStore
 from tests.support.idp_server import ServerUnderTest, TimedServer
-from tests.support.relying_party import RelyingParty
+from tests.support.races import meet_before
 from tests.support.scene import Scene, open_scene, refused
 
 OTHER_VERIFIER = "another-verifier-that-is-long-enough-0123456789"
@@ -45,7 +46,7 @@ def test_a_replayed_code_kills_what_was_refreshed_from_it_as_well(scene: Scene) 
 
 
 @pytest.mark.spec("RFC 6749", "4.1.2", "MUST NOT")
-@pytest.mark.asvs("10.4.2", "15.4.2")
+@pytest.mark.asvs("10.4.2")
 def test_a_code_is_redeemed_once_even_by_many_requests_at_the_same_instant(scene: Scene) -> None:
     party = scene.client()
     callback = party.sign_in(scene.browser, scope="openid offline_access")
@@ -55,6 +56,23 @@ def test_a_code_is_redeemed_once_even_by_many_requests_at_the_same_instant(scene
     assert len(won) == 1
     assert {refused(answer) for answer in answers if answer not in won} == {(400, "invalid_grant")}
     assert party.userinfo(won[0].json()["access_token"]).status_code == 401
+
+
+@pytest.mark.spec("RFC 6749", "4.1.2", "MUST NOT")
+@pytest.mark.asvs("10.4.2")
+def test_of_two_requests_that_both_found_the_code_unused_one_wins_and_its_tokens_die(
+    timed: TimedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = open_scene(timed)
+    party = scene.client()
+    callback = party.sign_in(scene.browser, scope="openid offline_access")
+    meet_before(monkeypatch, GrantStore, "redeem_code", callers=2)
+    with ThreadPoolExecutor(2) as pool:
+        answers = sorted(pool.map(lambda _: party.redeem(callback), range(2)), key=lambda answer: answer.status_code)
+    assert [answer.status_code for answer in answers] == [200, 400]
+    tokens = answers[0].json()
+    assert party.userinfo(tokens["access_token"]).status_code == 401
+    assert refused(party.refresh(tokens["refresh_token"])) == (400, "invalid_grant")
 
 
 # --- What a code is bound to

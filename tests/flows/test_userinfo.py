@@ -11,7 +11,7 @@ from idp.protocol.scopes import SCOPE_CLAIMS
 from tests.jose.tokens import forge, part
 from tests.support.assertions import make_key, shared_key
 from tests.support.idp_server import ServerUnderTest, TimedServer
-from tests.support.relying_party import TIMEOUT, Browser, RelyingParty, claims_of, header_of
+from tests.support.relying_party import TIMEOUT, RelyingParty, claims_of, header_of
 from tests.support.scene import ALL_SCOPES, Scene, fetch_jwks, open_scene, refused
 
 FORM = "application/x-www-form-urlencoded"
@@ -60,7 +60,6 @@ def test_a_token_is_taken_from_the_header_by_get_and_post_and_from_a_form(server
 
 
 @pytest.mark.spec("RFC 9700", "4.3.2", "MUST NOT")
-@pytest.mark.asvs("14.2.1")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_token_in_the_query_counts_for_nothing(server: ServerUnderTest, token: str, method: str) -> None:
     answer = ask(server, method, f"?access_token={token}")
@@ -161,7 +160,7 @@ def test_a_changed_token_is_refused(server: ServerUnderTest, token: str) -> None
 def test_a_key_of_ours_under_another_algorithm_is_refused(scene: Scene, party: RelyingParty) -> None:
     """The kid of the PS256 key with alg RS256: the key's own record decides, never the header."""
     tokens = scene.tokens(scene.client(id_token_signed_response_alg="PS256"))
-    header, claims, signature = tokens["access_token"].split(".")
+    _, claims, signature = tokens["access_token"].split(".")
     other_kid = header_of(tokens["id_token"])["kid"]
     for changes in ({"kid": other_kid}, {"alg": "PS256"}, {"alg": "PS256", "kid": other_kid}):
         forged = part({**header_of(tokens["access_token"]), **changes}) + f".{claims}.{signature}"
@@ -281,10 +280,9 @@ def test_a_signed_answer_is_no_token(scene: Scene) -> None:
     signed = party.userinfo(scene.tokens(party, scope="openid email")["access_token"]).text
     assert refused(party.userinfo(signed)) == (401, "invalid_token")
     assert party.introspect(signed).json() == {"active": False}
-    assert Browser(scene.server).open(f"/authorize?client_id={party.client.client_id}&id_token_hint={signed}").status >= 400
+    assert party.sign_in(scene.browser, id_token_hint=signed, prompt="none").error == "invalid_request"
 
 
-@pytest.mark.asvs("13.4.4")
 def test_other_methods_are_refused(server: ServerUnderTest, token: str) -> None:
     for method in ("PUT", "DELETE", "PATCH"):
         assert refused(ask(server, method, headers=bearer(token))) == (405, "invalid_request")

@@ -44,7 +44,7 @@ class AuthlibClient:
 
     def read_id_token(self, tokens: Mapping[str, Any], **expected: Any) -> CodeIDToken:
         """The ID token's claims after its signature, and all that Authlib checks of them, `at_hash` among it."""
-        keys = KeySet.import_key_set(fetch(self.metadata["jwks_uri"]))
+        keys = KeySet.import_key_set({"keys": fetch(self.metadata["jwks_uri"])["keys"]})
         algs = self.metadata["id_token_signing_alg_values_supported"]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SecurityWarning)  # about the name EdDSA, which OpenID Connect clients use

@@ -61,8 +61,7 @@ def run_script(script: str, server: ServerUnderTest) -> ScriptRun:
         node = find_needed("node", package="nodejs")
     except ProgramMissing as missing:
         pytest.skip(str(missing))
-    if not (FOLDER / "node_modules").is_dir():
-        pytest.skip("needs the npm packages of tests/interop: npm ci --prefix tests/interop")
+    find_packages()
     result = subprocess.run(
         [node, FOLDER / "run.mjs", script],
         input=json.dumps(_describe_bench(server)),
@@ -74,6 +73,14 @@ def run_script(script: str, server: ServerUnderTest) -> ScriptRun:
     )
     outcomes = [json.loads(line) for line in result.stdout.splitlines()]
     return ScriptRun({each["name"]: each["error"] for each in outcomes}, result.stderr[-4000:])
+
+
+def find_packages() -> Path:
+    """The folder of the npm packages. Skips the test when they are not installed."""
+    packages = FOLDER / "node_modules"
+    if not packages.is_dir():
+        pytest.skip("needs the npm packages of tests/interop: npm ci --prefix tests/interop")
+    return packages
 
 
 def _describe_bench(server: ServerUnderTest) -> dict[str, Any]:

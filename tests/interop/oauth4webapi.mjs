@@ -63,8 +63,9 @@ class Client {
   }
 
   async refresh(token, additionalParameters) {
+    const { server, metadata, authentication } = this;
     const options = { ...HTTP, additionalParameters };
-    const response = await oauth.refreshTokenGrantRequest(this.server, this.metadata, this.authentication, token, options);
+    const response = await oauth.refreshTokenGrantRequest(server, metadata, authentication, token, options);
     const tokens = await oauth.processRefreshTokenResponse(this.server, this.metadata, response);
     await oauth.validateApplicationLevelSignature(this.server, response, HTTP);
     return tokens;

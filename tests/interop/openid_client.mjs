@@ -17,8 +17,9 @@ const SIGNED = { execute: [openid.allowInsecureRequests, openid.enableNonRepudia
 async function connect(bench, name, options = SIGNED) {
   const client = bench.clients[name];
   const authentication = AUTHENTICATION[client.token_endpoint_auth_method](client);
-  const config = await openid.discovery(new URL(bench.issuer), client.client_id, client.metadata, authentication, options);
-  return { config, redirect_uri: client.redirect_uri };
+  const { client_id, metadata, redirect_uri } = client;
+  const config = await openid.discovery(new URL(bench.issuer), client_id, metadata, authentication, options);
+  return { config, redirect_uri };
 }
 
 /** A request sent through the browser: what came back, and what the client must check it against. */
@@ -49,7 +50,8 @@ async function checkEveryEndpoint(bench, name) {
   const client = await connect(bench, name);
   const tokens = await signIn(client, bench.newPerson(), { scope: "openid offline_access", prompt: "consent" });
   assert.equal(tokens.claims().sub, bench.account.sub);
-  assert.equal((await openid.fetchUserInfo(client.config, tokens.access_token, tokens.claims().sub)).sub, bench.account.sub);
+  const about = await openid.fetchUserInfo(client.config, tokens.access_token, tokens.claims().sub);
+  assert.equal(about.sub, bench.account.sub);
   const refreshed = await openid.refreshTokenGrant(client.config, tokens.refresh_token);
   assert.equal(refreshed.claims().sub, bench.account.sub);
   if (bench.clients[name].token_endpoint_auth_method !== "none") {
@@ -260,11 +262,15 @@ export const scenarios = {
       post_logout_redirect_uri,
       state: "a state & more",
     });
+    const thief = bench.newPerson();
+    thief.cookies = new Map(person.cookies); // the cookies as they were: the session has to end on the server
     const arrived = await person.goThrough(leave);
     assert.equal(arrived.searchParams.get("state"), "a state & more");
     assert.equal(`${arrived.origin}${arrived.pathname}`, post_logout_redirect_uri);
     assert.ok(!person.seen.includes("logout-page"), "a valid hint needs no question");
-    await assert.rejects(signIn(client, person, { prompt: "none" }), { error: "login_required" });
+    for (const each of [person, thief]) {
+      await assert.rejects(signIn(client, each, { prompt: "none" }), { error: "login_required" });
+    }
   },
 
   async "signing out without a hint asks the person first"(bench) {

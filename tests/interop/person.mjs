@@ -78,7 +78,8 @@ class Page {
   }
 
   get text() {
-    return unescape(this.html.replace(/<(style|script)\b.*?<\/\1>/gs, "").replace(/<[^>]*>/g, " ").replace(/\s+/g, " "));
+    const withoutTags = this.html.replace(/<(style|script)\b.*?<\/\1>/gs, "").replace(/<[^>]*>/g, " ");
+    return unescape(withoutTags.replace(/\s+/g, " "));
   }
 
   /** Where the form with this control goes, and its fields with the control's own value. */

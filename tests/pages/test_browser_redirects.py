@@ -1,7 +1,7 @@
 """How an answer leaves the browser: no form of ours may be stopped by our own policy on its way to a client.
 
-Browsers apply `form-action` to every redirect that follows a form (CSP Level 3, section 6.4.1), so the sign-in form must
-be allowed to end at whatever the client has registered, and to be sent on from there.
+Browsers apply `form-action` to every redirect that follows a form (CSP Level 3, section 6.4.1), so the sign-in form
+must be allowed to end at whatever the client has registered, and to be sent on from there.
 """
 
 import re
@@ -27,7 +27,7 @@ def walk_through(page: Page, server: ServerUnderTest, redirect_uri: str, **overr
 
 
 def requests_of(page: Page) -> list[str]:
-    """Every address that the browser sets out for, also one where nobody is; what the policy stops is not among them."""
+    """Every address that the browser sets out for, be anybody there or not; what the policy stops is not among them."""
     urls: list[str] = []
     page.context.on("request", lambda request: urls.append(request.url) if request.is_navigation_request() else None)
     return urls

@@ -32,8 +32,14 @@ def make(**changes: Any) -> Client:
         pytest.param(
             {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://c.example/jwks"}, id="by jwks_uri"
         ),
-        pytest.param({"token_endpoint_auth_method": "client_secret_jwt", "token_endpoint_auth_signing_alg": "HS256",
-                      "secrets": (ClientSecret(encrypted="x"),)}, id="client_secret_jwt"),  # fmt: skip
+        pytest.param(
+            {
+                "token_endpoint_auth_method": "client_secret_jwt",
+                "token_endpoint_auth_signing_alg": "HS256",
+                "secrets": (ClientSecret(encrypted="x"),),
+            },
+            id="client_secret_jwt",
+        ),
         pytest.param({"web_origins": ("https://app.example.com", "http://localhost:3000")}, id="origins"),
         pytest.param({"logo_uri": "http://localhost:3000/logo.png"}, id="logo on loopback"),
         pytest.param({"id_token_signed_response_alg": "EdDSA"}, id="EdDSA"),
@@ -69,8 +75,10 @@ def test_a_sound_client_may_be_registered(changes: dict[str, Any]) -> None:
         ),
         pytest.param({"secrets": ()}, id="confidential without a secret"),
         pytest.param({"token_endpoint_auth_signing_alg": "none"}, id="RFC 7523 §3 alg none"),
-        pytest.param({"token_endpoint_auth_signing_alg": "HS256", "token_endpoint_auth_method": "private_key_jwt",
-                      "jwks": JWKS}, id="RFC 8725 §2.1 HS256 with public keys"),  # fmt: skip
+        pytest.param(
+            {"token_endpoint_auth_signing_alg": "HS256", "token_endpoint_auth_method": "private_key_jwt", "jwks": JWKS},
+            id="RFC 8725 §2.1 HS256 with public keys",
+        ),
         pytest.param({"id_token_signed_response_alg": "none"}, id="unsigned ID tokens"),
         pytest.param({"id_token_signed_response_alg": "HS256"}, id="ID tokens by a shared secret"),
         pytest.param({"userinfo_signed_response_alg": "none"}, id="userinfo alg none"),

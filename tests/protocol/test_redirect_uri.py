@@ -133,7 +133,9 @@ def test_only_a_loopback_ip_literal_may_vary_its_port(requested: str, fits: bool
         pytest.param("https://c.example/cb", "https://c.example/cb?state=a%26%2B%25%20%C3%A9&iss=x", id="without"),
         pytest.param("https://c.example/cb?t=1", "https://c.example/cb?t=1&state=a%26%2B%25%20%C3%A9&iss=x", id="own"),
         pytest.param("https://c.example/cb?", "https://c.example/cb?state=a%26%2B%25%20%C3%A9&iss=x", id="empty"),
-        pytest.param("https://c.example/cb?a&", "https://c.example/cb?a&state=a%26%2B%25%20%C3%A9&iss=x", id="ends with &"),
+        pytest.param(
+            "https://c.example/cb?a&", "https://c.example/cb?a&state=a%26%2B%25%20%C3%A9&iss=x", id="ends with &"
+        ),
         pytest.param("app:/cb", "app:/cb?state=a%26%2B%25%20%C3%A9&iss=x", id="private-use scheme"),
     ],
 )
@@ -142,7 +144,10 @@ def test_parameters_are_appended_to_the_query_that_is_kept(uri: str, expected: s
 
 
 def test_parameters_can_be_the_fragment_behind_the_query_that_is_kept() -> None:
-    assert with_parameters("https://c.example/cb?t=1", [("code", "a b")], fragment=True) == "https://c.example/cb?t=1#code=a%20b"
+    assert (
+        with_parameters("https://c.example/cb?t=1", [("code", "a b")], fragment=True)
+        == "https://c.example/cb?t=1#code=a%20b"
+    )
 
 
 @pytest.mark.parametrize(

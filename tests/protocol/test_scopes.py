@@ -27,7 +27,9 @@ def test_a_refresh_may_ask_for_less_and_never_for_more() -> None:
 
 
 @pytest.mark.spec("RFC 8707", "2", "MUST")
-@pytest.mark.parametrize("asked", ["https://other.example", "https://api.example/", "https://api.example#x", "HTTPS://api.example"])
+@pytest.mark.parametrize(
+    "asked", ["https://other.example", "https://api.example/", "https://api.example#x", "HTTPS://api.example"]
+)
 def test_a_resource_is_one_of_those_allowed_to_the_letter(asked: str) -> None:
     check_resources(["https://api.example"], {"https://api.example"})
     with pytest.raises(InvalidTarget):

@@ -43,10 +43,7 @@ class Asked:
 def ask(client: RelyingParty, browser: Browser, *, method: str = "GET", **overrides: Overrides) -> Asked:
     """Send a request that is valid but for the overrides."""
     params, verifier = client.request(**overrides)
-    if method == "POST":
-        first = browser.post("/authorize", data=params)
-    else:
-        first = browser.get("/authorize", params=params)
+    first = browser.post("/authorize", data=params) if method == "POST" else browser.get("/authorize", params=params)
     return Asked(client, browser, params, verifier, browser.follow(first))
 
 

@@ -77,6 +77,11 @@ class ServerUnderTest:
         """A new person whose password is PASSWORD."""
         return add_user(self.store, self.password_hash, username, **changes)
 
+    def close_store(self) -> None:
+        """Let go of the connections that the test opened."""
+        if "store" in self.__dict__:
+            self.store.database.dispose()
+
     def log_text(self) -> str:
         return self.log.read_text(encoding="utf-8") if self.log is not None else ""
 
@@ -135,6 +140,7 @@ def running_server(
     try:
         yield server
     finally:
+        server.close_store()
         stop(server)
 
 
@@ -196,6 +202,7 @@ class TimedServer(ServerUnderTest):
         try:
             yield self
         finally:
+            self.close_store()
             http.shutdown()
             http.server_close()
             thread.join(5)

@@ -116,7 +116,8 @@ class Browser:
         return response
 
     def _absolute(self, url: str) -> str:
-        return urljoin(self.server.issuer + "/", url)
+        """A path is one below the issuer, which may have a path of its own."""
+        return self.server.issuer + url if url.startswith("/") else urljoin(self.server.issuer + "/", url)
 
 
 @dataclass
