@@ -247,8 +247,8 @@ class Settings(BaseSettings):
 
     @property
     def longest_token_lifetime(self) -> int:
-        """Seconds that a key stays published after it signed for the last time (a day at least, for ID token hints)."""
-        return max(self.access_token_lifetime, self.id_token_lifetime, 86_400)
+        """Seconds that a retired key stays published: as long as something it signed, also a hint, may come back."""
+        return max(self.access_token_lifetime, self.id_token_lifetime, self.session_absolute_lifetime, 86_400)
 
     @classmethod
     def settings_customise_sources(

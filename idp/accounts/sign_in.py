@@ -1,8 +1,10 @@
 """Sign-in by user name or e-mail and password. Unknown, disabled and wrong are one answer and one cost."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from idp.accounts.passwords import MAX_PASSWORD_LENGTH, Passwords
+from idp.protocol.errors import TemporarilyUnavailable
 from idp.protocol.identity import User
 from idp.protocol.names import ACR_ONE_FACTOR, AMR_PASSWORD
 from idp.store import Store
@@ -32,7 +34,8 @@ def try_password(store: Store, passwords: Passwords, login: str, password: str, 
     if user.disabled:
         return Attempt(None, "disabled user", user.id)
     if password_hash is not None and passwords.needs_rehash(password_hash):
-        store.users.set_password_hash(user.id, passwords.hash(password), now=now)
+        with suppress(TemporarilyUnavailable):  # then at the next sign-in
+            store.users.set_password_hash(user.id, passwords.hash(password), now=now)
     return Attempt(user, known_user_id=user.id)
 
 

@@ -8,6 +8,7 @@ import secrets
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from idp.protocol.names import KNOWN_PARAMETERS
 from idp.protocol.params import Params
 from idp.server import Server
 from idp.store.database import hashed
@@ -42,7 +43,8 @@ class Interaction:
 
 def start_interaction(server: Server, params: Params, browser: str, *, now: int) -> Interaction:
     """Keep a request for this browser (its secret value), for the setting's lifetime."""
-    interaction = Interaction(secrets.token_urlsafe(24), tuple(params.pairs()), hashed(browser), Progress())
+    pairs = tuple(pair for pair in params.pairs() if pair[0] in KNOWN_PARAMETERS)
+    interaction = Interaction(secrets.token_urlsafe(24), pairs, hashed(browser), Progress())
     lifetime = server.settings.interaction_lifetime
     server.store.ephemeral.put(KIND, interaction.id, _to_value(interaction), lifetime=lifetime, now=now)
     return interaction

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from idp.authorization.checks import CHECKS
 from idp.authorization.checks.asked import Asked, resources_asked, scopes_asked
 from idp.authorization.response_modes import RESPONSE_MODES
-from idp.protocol.claims import ClaimsRequest, parse_claims
+from idp.protocol.claims import ClaimsRequest, claims_of_scopes, parse_claims
 from idp.protocol.client import Client
 from idp.protocol.errors import InvalidClient, InvalidRequest, OAuthError
 from idp.protocol.params import Params, check_integer, is_clean
@@ -124,7 +124,7 @@ def load_request(server: Server, target: Target, params: Params, *, now: int) ->
     asked = Asked(server, target.client, params)
     for check in CHECKS:
         check(asked)
-    claims = parse_claims(params.get("claims"))
+    claims = parse_claims(params.get("claims")).limited_to(claims_of_scopes(target.client.scope))
     max_age = check_integer(params, "max_age")
     return AuthorizationRequest(
         target=target,

@@ -48,7 +48,8 @@ def prune() -> None:
     """Delete what has expired. Running servers do this by themselves every few minutes."""
     from idp.store import pruning
 
-    with opened_store(load_settings()) as store:
-        counts = pruning.prune(store.database, now=int(time.time()))
+    settings = load_settings()
+    with opened_store(settings) as store:
+        counts = pruning.prune(store.database, now=int(time.time()), audit_retention=settings.audit_retention)
     deleted = [f"{table}: {count} deleted" for table, count in counts.items() if count]
     answer({"deleted": counts}, *(deleted or ["Nothing has expired."]))

@@ -28,7 +28,12 @@ def start_housekeeping(server: Server) -> threading.Thread:
 def do_round(server: Server, *, now: int) -> None:
     """One round: expired rows and spent signing keys. Whatever goes wrong is logged, never raised."""
     try:
-        counts = prune_in_turn(server.store.database, server.store.ephemeral, now=now)
+        counts = prune_in_turn(
+            server.store.database,
+            server.store.ephemeral,
+            now=now,
+            audit_retention=server.settings.audit_retention,
+        )
         if any(counts.values()):
             _log.info("pruned", **{table: count for table, count in counts.items() if count})
     except Exception:

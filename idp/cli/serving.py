@@ -20,6 +20,7 @@ from gunicorn.http import wsgi
 
 from idp import create_app
 from idp.cli.housekeeping import start_housekeeping
+from idp.cli.worker import Worker
 from idp.server import Server
 from idp.settings import Settings
 from idp.web.limits import warn_about_separate_limits
@@ -59,7 +60,7 @@ def gunicorn_options(settings: Settings) -> dict[str, Any]:
     return {
         "bind": addresses(settings),
         "workers": settings.workers or os.cpu_count() or 1,
-        "worker_class": "gthread",
+        "worker_class": Worker,
         "threads": settings.threads,
         "preload_app": True,
         "keepalive": KEEP_ALIVE_SECONDS,

@@ -6,6 +6,7 @@ module and one line here.
 
 from collections.abc import Callable, Mapping
 
+from idp import audit
 from idp.client_auth import client_secret, jwt_assertion, public
 from idp.client_auth.presented import Presented, read_presented
 from idp.protocol.client import Client
@@ -28,7 +29,8 @@ def authenticate(server: Server, form: Params, authorization: str | None, endpoi
     """The client that sent this request, proved by its registered method.
 
     `authorization` is the Authorization header, `endpoint` our public URL that was called. Raises InvalidRequest when
-    two methods come at once, InvalidClient for all else, always with the same words whether a client exists or not.
+    two methods come at once, InvalidClient for all else, and the same words for an
+    unknown client and a wrong credential. Only a known client that uses another method than its own is told which one.
     """
     presented = read_presented(form, authorization, endpoint)
     client = server.store.clients.find(presented.client_id)
@@ -42,5 +44,10 @@ def authenticate(server: Server, form: Params, authorization: str | None, endpoi
             detail=f"{client.client_id} used {presented.kind}",
             basic_was_tried=presented.is_basic,
         )
-    METHODS[method](server, client, presented, now)
+    try:
+        METHODS[method](server, client, presented, now)
+    except InvalidClient as error:
+        event, ids = audit.Event.CLIENT_AUTHENTICATION_FAILED, {"client_id": client.client_id}
+        audit.record_once_a_minute(server, event, client.client_id, now=now, **ids, why=error.detail)
+        raise
     return client

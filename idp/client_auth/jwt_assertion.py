@@ -44,9 +44,10 @@ def check_client_secret_jwt(server: Server, client: Client, presented: Presented
 
 
 def _algs(client: Client, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    """The one registered algorithm, else those of the method."""
+    """The one registered algorithm, else those of the method. EdDSA and Ed25519 name the same one (RFC 9864 §2.2)."""
     registered = client.token_endpoint_auth_signing_alg
-    return allowed if registered is None else tuple(alg for alg in allowed if alg == registered)
+    names = {"EdDSA", "Ed25519"} if registered in {"EdDSA", "Ed25519"} else {registered}
+    return allowed if registered is None else tuple(alg for alg in allowed if alg in names)
 
 
 def _check_claims(server: Server, client: Client, presented: Presented, claims: dict[str, Any], now: int) -> None:

@@ -5,15 +5,15 @@ session and a consent already there nothing is kept; otherwise the request waits
 browser, and every page comes back to `resume`.
 """
 
-from urllib.parse import urlencode
-
 from flask import Blueprint, Response, request, url_for
+from werkzeug.exceptions import MethodNotAllowed
 
 from idp.authorization.code import issue_code
 from idp.authorization.interaction import Progress, claim_interaction, start_interaction
 from idp.authorization.request import AuthorizationRequest, reported_to
 from idp.authorization.steps import Step, next_step
 from idp.protocol.errors import AccessDenied, LoginRequired
+from idp.protocol.names import KNOWN_PARAMETERS
 from idp.protocol.params import Params
 from idp.web.current import current_server, request_time
 from idp.web.errors import render_delivery, render_expired
@@ -21,9 +21,8 @@ from idp.web.forms import read_body, read_query
 from idp.web.interactions import Waiting, find_waiting, load_checked, standing_of
 from idp.web.limits import limiter
 from idp.web.pages import see_other
+from idp.web.posted import find_posted, keep_posted
 from idp.web.session_cookie import browser, current_session, has_session_cookie
-
-MAX_QUERY_LENGTH = 3500  # longer requests are not turned into a URL, which servers limit at 4 KB
 
 blueprint = Blueprint("authorize", __name__)
 
@@ -31,10 +30,25 @@ blueprint = Blueprint("authorize", __name__)
 @blueprint.route("/authorize", methods=["GET", "POST"])
 def authorize() -> Response:
     """A client's request, by GET or POST alike (Core §3.1.2.1)."""
+    _refuse_head()
     params = read_body(request) if request.method == "POST" else read_query(request)
     asked = load_checked(current_server(), params, now=request_time())
-    if _may_lack_cookies(params):
-        return see_other(f"{url_for('authorize.authorize')}?{urlencode(params.pairs())}")
+    if request.method == "POST" and not has_session_cookie():
+        return see_other(url_for("authorize.posted", key=keep_posted(params, KNOWN_PARAMETERS)))
+    return _begin(asked, params)
+
+
+@blueprint.get("/authorize/posted/<key>")
+def posted(key: str) -> Response:
+    """A request that was posted from a client's page, now with our cookies."""
+    _refuse_head()
+    params = find_posted(key)
+    if params is None:
+        return render_expired()
+    return _begin(load_checked(current_server(), params, now=request_time()), params)
+
+
+def _begin(asked: AuthorizationRequest, params: Params) -> Response:
     with reported_to(asked.target):
         step = next_step(standing_of(asked, Progress()))
     if step is None:
@@ -45,6 +59,7 @@ def authorize() -> Response:
 @blueprint.route("/authorize/<interaction_id>")
 def resume(interaction_id: str) -> Response:
     """Back from a page: the next step, or the answer, once."""
+    _refuse_head()
     waiting = find_waiting(interaction_id)
     if waiting is None:
         return render_expired()
@@ -83,8 +98,7 @@ def _ask_person(step: Step, params: Params) -> Response:
     return see_other(url_for(f"pages.{step.name}", interaction=interaction.id))
 
 
-def _may_lack_cookies(params: Params) -> bool:
-    """A POST from a client's page comes without our SameSite cookies; the same request as a GET brings them."""
-    if request.method != "POST" or has_session_cookie():
-        return False
-    return len(urlencode(params.pairs())) <= MAX_QUERY_LENGTH
+def _refuse_head() -> None:
+    """A HEAD must change nothing (RFC 9110 §9.3.2); an answer here is a code."""
+    if request.method == "HEAD":
+        raise MethodNotAllowed(["GET", "POST"])

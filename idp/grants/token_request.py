@@ -32,18 +32,22 @@ def check_belongs_to_client(request: TokenRequest, grant: Grant, what: str) -> N
 
 
 def resources_of(request: TokenRequest, grant: Grant) -> tuple[str, ...]:
-    """RFC 8707 §2.2: the token may be for a part of the resources granted; without `resource`, for all of them."""
+    """RFC 8707 §2.2: the token may be for a part of the resources granted; without `resource`, for all of them.
+
+    APIs that an operator has removed since are not among them any more.
+    """
     wanted = tuple(dict.fromkeys(request.form.every("resource")))
-    if any(resource not in grant.resources for resource in wanted):
+    apis = request.server.store.apis.all()
+    granted = tuple(name for name in grant.resources if name in apis or name in request.client.audience)
+    if any(resource not in granted for resource in wanted):
         raise InvalidTarget("resource is not one that was granted.")
-    return wanted or grant.resources
+    return wanted or granted
 
 
 def scopes_for(request: TokenRequest, scopes: tuple[str, ...], resources: tuple[str, ...]) -> tuple[str, ...]:
-    """Of these scopes, those that mean something to these APIs (RFC 8707 §2.2)."""
+    """Of these scopes, those that mean something to these APIs (RFC 8707 §2.2) and that the client may still have."""
     apis = request.server.store.apis.all()
-    if not apis:
-        return scopes
+    scopes = tuple(scope for scope in scopes if scope in request.client.scope)
     every = {scope for api in apis.values() for scope in api.scopes}
     theirs = scopes_of_token(scopes, [apis[name] for name in resources if name in apis], all_apis_scopes=every)
     if not theirs:

@@ -16,11 +16,12 @@ def make_blueprint(settings: Settings) -> Blueprint:
     """The pages with their limits; the playground only where it is switched on."""
     blueprint = Blueprint(BLUEPRINT, __name__)
     blueprint.add_url_rule("/", view_func=home.home)
-    sign_in = limiter.limit(settings.ratelimit_sign_in, methods=["POST"], scope="sign-in")(login.login)
+    sign_in = limiter.limit(settings.ratelimit_sign_in, methods=["POST"], override_defaults=False)(login.login)
     blueprint.add_url_rule("/login", view_func=sign_in, methods=["GET", "POST"])
     blueprint.add_url_rule("/select-account", view_func=select_account.select_account, methods=["GET", "POST"])
     blueprint.add_url_rule("/consent", view_func=consent.consent, methods=["GET", "POST"])
     blueprint.add_url_rule("/logout", view_func=logout.logout, methods=["GET", "POST"])
+    blueprint.add_url_rule("/logout/posted/<key>", view_func=logout.logout_posted)
     if settings.playground_enabled:
         playground.register(blueprint)
     limiter.limit(settings.ratelimit_pages, scope="pages")(blueprint)

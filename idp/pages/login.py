@@ -7,6 +7,7 @@ from idp import audit
 from idp.accounts.sign_in import Attempt, by_password, try_password
 from idp.authorization.interaction import save_progress
 from idp.authorization.steps import needs_login
+from idp.protocol.errors import LoginRequired
 from idp.web.csrf import check_form
 from idp.web.current import current_passwords, current_server, request_time
 from idp.web.errors import render_expired
@@ -23,7 +24,7 @@ def login() -> Response:
     waiting = find_waiting(interaction_id)
     if interaction_id and waiting is None:
         return render_expired()
-    if request.method == "GET":
+    if request.method != "POST":
         return _show(waiting)
     check_form()
     if waiting is not None and request.form.get("cancel"):
@@ -37,11 +38,19 @@ def _show(waiting: Waiting | None) -> Response:
     session, _user = current_session()
     if waiting is None and session is not None:
         return see_other(url_for("pages.home"))
-    if waiting is not None and not needs_login(standing_of(waiting.request, waiting.interaction.progress)):
+    if waiting is not None and not _is_wanted(waiting):
         return see_other(waiting.resume_url)
     notice = _("Please sign in again to continue.") if session is not None else None
     hint = waiting.request.params.get("login_hint", "") if waiting is not None else ""
     return _render(waiting, username=hint[:MAX_NAME_LENGTH], notice=notice)
+
+
+def _is_wanted(waiting: Waiting) -> bool:
+    """Whether the request still needs a sign-in; `/authorize` says what else it comes to, an error too."""
+    try:
+        return needs_login(standing_of(waiting.request, waiting.interaction.progress))
+    except LoginRequired:
+        return False
 
 
 def _try(waiting: Waiting | None) -> Response:

@@ -5,22 +5,22 @@ The person is sent on only to a registered `post_logout_redirect_uri` of the cli
 """
 
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from flask import Response, request, url_for
 
 from idp import audit
 from idp.protocol.client import Client
 from idp.protocol.errors import InvalidRequest
-from idp.protocol.identity import Session
 from idp.protocol.params import Params
 from idp.protocol.redirect_uri import matches_redirect_uri, with_parameters
 from idp.tokens.id_token import read_id_token_hint
 from idp.web.csrf import check_form
 from idp.web.current import current_server, request_time
+from idp.web.errors import render_expired
 from idp.web.forms import read_body, read_query
 from idp.web.locale import wish_for_locales
 from idp.web.pages import account_view, client_view, render_page, see_other
+from idp.web.posted import find_posted, keep_posted
 from idp.web.security_headers import allow_form_target
 from idp.web.session_cookie import current_session, forget_session, has_session_cookie
 
@@ -39,26 +39,37 @@ class LogoutRequest:
 
 
 def logout() -> Response:
+    """A client's request by GET or POST (§2), or the answer of the person on our own page."""
     params = read_body(request) if request.method == "POST" else read_query(request)
-    params.check_well_formed()
-    wish_for_locales(params.get("ui_locales"))
+    if request.method != "POST":
+        return _begin(params)
+    asked = _load(params)
+    if "csrf_token" in params:
+        check_form()
+        return see_other(url_for("pages.home")) if params.get("choice") == "stay" else _sign_out(asked)
+    if not has_session_cookie():
+        return see_other(url_for("pages.logout_posted", key=keep_posted(params, frozenset(_FIELDS))))
+    return _begin(params)
+
+
+def logout_posted(key: str) -> Response:
+    """A request that was posted from a client's page, now with our cookies."""
+    params = find_posted(key)
+    return render_expired() if params is None else _begin(params)
+
+
+def _begin(params: Params) -> Response:
     asked = _load(params)
     session, _ = current_session()
-    if request.method == "POST" and "csrf_token" in params:
-        check_form()
-        if params.get("choice") == "stay":
-            return see_other(url_for("pages.home"))
-        return _sign_out(asked, session)
-    if request.method == "POST" and not has_session_cookie():
-        fields = {name: params[name] for name in _FIELDS if name in params}
-        return see_other(f"{url_for('pages.logout')}?{urlencode(fields)}")  # a client's POST lacks our cookies
     if session is None or asked.hinted_sub == session.user_id:
-        return _sign_out(asked, session)
+        return _sign_out(asked)
     return _ask(asked)
 
 
 def _load(params: Params) -> LogoutRequest:
     """RP-Initiated Logout §2 and §3. Raises InvalidRequest, shown on a page: nothing is redirected on an error."""
+    params.check_well_formed()
+    wish_for_locales(params.get("ui_locales"))
     server, now = current_server(), request_time()
     hint = read_id_token_hint(server, params["id_token_hint"], now=now) if "id_token_hint" in params else None
     client_id = params.get("client_id")
@@ -94,8 +105,9 @@ def _ask(asked: LogoutRequest) -> Response:
     )
 
 
-def _sign_out(asked: LogoutRequest, session: Session | None) -> Response:
+def _sign_out(asked: LogoutRequest) -> Response:
     server, now = current_server(), request_time()
+    session, _ = current_session()
     client_id = asked.client.client_id if asked.client is not None else None
     if session is not None:
         server.store.sessions.end(session.sid)

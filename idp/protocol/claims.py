@@ -11,6 +11,7 @@ from idp.protocol.scopes import SCOPE_CLAIMS
 USER_CLAIMS = tuple(dict.fromkeys(claim for claims in SCOPE_CLAIMS.values() for claim in claims))
 ID_TOKEN_CLAIMS = ("iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "sid")
 MAX_CLAIMS_LENGTH = 4096
+_SCALARS = (str, int, float, bool, type(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,14 @@ class ClaimsRequest:
             if "value" in wish:
                 return str(wish["value"])
         return None
+
+    def limited_to(self, allowed: Collection[str]) -> "ClaimsRequest":
+        """Without claims about the person that the client may not have by any of its scopes; those are ignored."""
+        refused = set(USER_CLAIMS) - set(allowed) - {"sub"}
+        return ClaimsRequest(
+            userinfo={name: wish for name, wish in self.userinfo.items() if name not in refused},
+            id_token={name: wish for name, wish in self.id_token.items() if name not in refused},
+        )
 
     def user_claims(self) -> tuple[str, ...]:
         """The claims about the person that are asked for by name, in both places, known ones only."""
@@ -81,7 +90,9 @@ def _check_wish(where: str, wish: Any) -> dict[str, Any] | None:
         raise InvalidRequest(f"claims: essential of {where} must be true or false.")
     if not isinstance(wish.get("values", []), list):
         raise InvalidRequest(f"claims: values of {where} must be an array.")
-    return wish
+    if not all(isinstance(value, _SCALARS) for value in (wish.get("value"), *wish.get("values", []))):
+        raise InvalidRequest(f"claims: values of {where} must be texts, numbers or booleans.")
+    return {name: wish[name] for name in ("essential", "value", "values") if name in wish}
 
 
 def claims_of_scopes(scopes: Collection[str]) -> tuple[str, ...]:

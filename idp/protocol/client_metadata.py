@@ -12,6 +12,8 @@ from idp.protocol.scopes import is_scope_token
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~\-]{0,127}")
 _PAGES = ("client_uri", "logo_uri", "policy_uri", "tos_uri")
+MAX_SIGNED_LIFETIME = 86_400  # retired keys stay published at least so long, so that nothing signed outlives them
+_SIGNED = ("access_token_lifetime", "id_token_lifetime")
 _LIFETIMES = ("access_token_lifetime", "id_token_lifetime", "refresh_token_lifetime", "refresh_token_idle_lifetime")
 
 
@@ -35,6 +37,8 @@ def check_client(
         value = getattr(client, name)
         if value is not None and value <= 0:
             raise InvalidClientMetadata(f"{name} must be more than 0 seconds.")
+        if value is not None and name in _SIGNED and value > MAX_SIGNED_LIFETIME:
+            raise InvalidClientMetadata(f"{name} must be at most {MAX_SIGNED_LIFETIME} seconds (one day).")
     if client.default_max_age is not None and client.default_max_age < 0:
         raise InvalidClientMetadata("default_max_age must be 0 seconds or more.")
 

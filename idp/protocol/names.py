@@ -9,6 +9,12 @@ ACR_VALUES = (ACR_ONE_FACTOR,)
 AMR_PASSWORD = "pwd"
 
 DISPLAY_VALUES = ("page",)
+# What an authorization request may say; everything else is ignored (RFC 6749 §3.1)
+KNOWN_PARAMETERS = frozenset(
+    {"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "prompt", "max_age"}
+    | {"display", "login_hint", "id_token_hint", "acr_values", "ui_locales", "claims_locales", "claims", "resource"}
+    | {"code_challenge", "code_challenge_method", "request", "request_uri", "registration"}
+)
 PROMPT_VALUES = ("none", "login", "consent", "select_account")
 UI_LOCALES = ("en", "fr")
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from idp.protocol.errors import InvalidRequest
 
 MAX_VALUE_LENGTH = 16_384
-_UNCLEAN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_UNCLEAN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_UNCLEAN_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 class Params(Mapping[str, str]):
@@ -33,7 +34,7 @@ class Params(Mapping[str, str]):
             raise InvalidRequest(f"The parameter {printable(self._repeated[0])} is there more than once.")
         for name, values in self._values.items():
             for value in (name, *values):
-                if not is_clean(value):
+                if not is_clean(value, allow_lines=name == "claims"):
                     raise InvalidRequest(f"The parameter {printable(name)} has characters that are not allowed.")
                 if len(value) > MAX_VALUE_LENGTH:
                     raise InvalidRequest(f"The parameter {printable(name)} is too long.")
@@ -46,7 +47,7 @@ class Params(Mapping[str, str]):
 
     def words(self, name: str) -> tuple[str, ...]:
         """A space-delimited value as its distinct words, in order (RFC 6749 §3.3)."""
-        return tuple(dict.fromkeys(self.get(name, "").split(" "))) if name in self else ()
+        return tuple(dict.fromkeys(word for word in self.get(name, "").split(" ") if word))
 
     def pairs(self) -> list[tuple[str, str]]:
         return [(name, value) for name, values in self._values.items() for value in values]
@@ -61,9 +62,9 @@ class Params(Mapping[str, str]):
         return len(self._values)
 
 
-def is_clean(value: str) -> bool:
-    """No control characters but tab and line breaks (a pretty-printed `claims` has them), and no lone surrogates."""
-    return _UNCLEAN.search(value) is None
+def is_clean(value: str, *, allow_lines: bool = False) -> bool:
+    """No control characters, no lone surrogates. `allow_lines`: but tab and line breaks, as in pretty-printed JSON."""
+    return (_UNCLEAN_LINES if allow_lines else _UNCLEAN).search(value) is None
 
 
 def printable(name: str) -> str:

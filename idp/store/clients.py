@@ -42,7 +42,7 @@ class ClientStore:
 
     def is_registered_origin(self, origin: str) -> bool:
         """Whether a browser page of this origin belongs to some client (for CORS)."""
-        return bool(self._cached(f"origin {origin[:255]}", lambda: self._has_origin(origin)))
+        return len(origin) <= 255 and bool(self._cached(f"origin {origin}", lambda: self._has_origin(origin)))
 
     def list(self) -> list[Client]:
         with self._database.reading() as connection:

@@ -5,7 +5,7 @@ that came of it one UPDATE, in one database, with nothing to keep in step.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import and_, bindparam, exists, insert, select, update
@@ -192,7 +192,7 @@ def _to_row(grant: Grant) -> dict[str, Any]:
         "sid": grant.sid,
         "scopes": to_json(grant.scopes),
         "resources": to_json(grant.resources),
-        "claims": to_json(asdict(grant.claims)),
+        "claims": to_json({"userinfo": grant.claims.userinfo, "id_token": grant.claims.id_token}),
         "nonce": grant.nonce,
         "acr": grant.acr,
         "amr": to_json(grant.amr),

@@ -3,18 +3,21 @@
 A row goes at the latest `KEEP_SECONDS` plus one round after its end. One process of all instances does a round.
 """
 
+from typing import Any
+
 from sqlalchemy import Column, Table, delete, select
 
 from idp.store import tables
 from idp.store.database import Database
 from idp.store.ephemeral import Ephemeral
 
-KEEP_SECONDS = 86_400  # a dead grant answers "used before" for a day, then "unknown"
+KEEP_SECONDS = 3600  # a used code or refresh token is known as such for an hour after its end, then merely unknown
 ROUND_SECONDS = 300
 BATCH = 500
 
 # (table, its key, the column that says when a row ends, how long it is kept after that)
-_EXPIRING: tuple[tuple[Table, Column[str], Column[int], int], ...] = (
+Rule = tuple[Table, Column[Any], Column[int], int]
+_EXPIRING: tuple[Rule, ...] = (
     (tables.ephemeral, tables.ephemeral.c.key_hash, tables.ephemeral.c.expires_at, 0),
     (tables.revoked_access_tokens, tables.revoked_access_tokens.c.jti, tables.revoked_access_tokens.c.expires_at, 0),
     (tables.sessions, tables.sessions.c.id_hash, tables.sessions.c.expires_at, 0),
@@ -24,21 +27,26 @@ _EXPIRING: tuple[tuple[Table, Column[str], Column[int], int], ...] = (
 )
 
 
-def prune(database: Database, *, now: int) -> dict[str, int]:
-    """Delete every expired row; how many by table."""
+def prune(database: Database, *, now: int, audit_retention: int | None = None) -> dict[str, int]:
+    """Delete expired rows, and audit events older than `audit_retention` seconds (None: none); counts by table."""
     counts: dict[str, int] = {}
-    for table, key, ends, keep in _EXPIRING:
+    rules: list[Rule] = [*_EXPIRING]
+    if audit_retention is not None:
+        rules.append((tables.audit_events, tables.audit_events.c.id, tables.audit_events.c.at, audit_retention))
+    for table, key, ends, keep in rules:
         counts[table.name] = counts.get(table.name, 0) + _prune_table(database, table, key, ends, now - keep)
     return counts
 
 
-def prune_in_turn(database: Database, ephemeral: Ephemeral, *, now: int) -> dict[str, int]:
+def prune_in_turn(
+    database: Database, ephemeral: Ephemeral, *, now: int, audit_retention: int | None = None
+) -> dict[str, int]:
     """Like `prune`, but only in the process that is first in this round; empty in the others."""
     first = ephemeral.put_new("prune", "round", {}, lifetime=ROUND_SECONDS - 10, now=now)
-    return prune(database, now=now) if first else {}
+    return prune(database, now=now, audit_retention=audit_retention) if first else {}
 
 
-def _prune_table(database: Database, table: Table, key: Column[str], ends: Column[int], before: int) -> int:
+def _prune_table(database: Database, table: Table, key: Column[Any], ends: Column[int], before: int) -> int:
     total = 0
     while True:
         with database.reading() as connection:

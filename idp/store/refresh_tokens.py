@@ -5,7 +5,7 @@ A row knows its successor's hash. What a repeated use means is decided in `grant
 
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, exists, insert, select, update
 
 from idp.protocol.grant import Grant
 from idp.protocol.identity import User
@@ -24,9 +24,10 @@ _find = (
     .join(users, users.c.id == grants.c.user_id)
     .where(refresh_tokens.c.token_hash == bindparam("h"))
 )
+_grant_is_live = exists().where(grants.c.id == refresh_tokens.c.grant_id, grants.c.revoked_at.is_(None))
 _use = (
     update(refresh_tokens)
-    .where(refresh_tokens.c.token_hash == bindparam("h"), refresh_tokens.c.used_at.is_(None))
+    .where(refresh_tokens.c.token_hash == bindparam("h"), refresh_tokens.c.used_at.is_(None), _grant_is_live)
     .values(used_at=bindparam("now"), successor_hash=bindparam("next"))
 )
 _slide = (

@@ -1,6 +1,7 @@
 """The tables. Times are integer seconds since the epoch, UTC. Migrations in `idp/migrations` make what stands here.
 
-Identifiers and hashes compare byte for byte on every database: MariaDB's default collations would ignore case.
+Identifiers and hashes compare byte for byte on every database: MariaDB's default collations would ignore case. (It still
+ignores spaces at the end, which no identifier has; a look-up by what came from outside compares once more.)
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text

@@ -18,5 +18,5 @@ def register(app: Flask, settings: Settings) -> None:
     locale.register_locale(app, settings)
     security_headers.register_security_headers(app, settings)
     errors.register_errors(app)
-    if settings.issuer_path:
-        app.wsgi_app = mount.Mount(app.wsgi_app, settings.issuer_path)  # type: ignore[method-assign]
+    app.url_map.merge_slashes = False
+    app.wsgi_app = mount.Mount(app.wsgi_app, settings.issuer)  # type: ignore[method-assign]

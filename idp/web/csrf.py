@@ -27,7 +27,9 @@ def protect_forms(blueprint: Blueprint) -> None:
 
 
 def check_form() -> None:
-    """Raises CSRFError unless this POST came from a form of ours in this browser."""
+    """Raises CSRFError unless this is a POST, from a form of ours, in this browser."""
+    if request.method != "POST":
+        raise CSRFError("Only a POST can send a form.")
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         raise CSRFError("The form was sent from another site.")
     csrf.protect()

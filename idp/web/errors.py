@@ -12,6 +12,7 @@ from flask_limiter.errors import RateLimitExceeded
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
+from idp import audit
 from idp.authorization.code import deliver_error
 from idp.authorization.request import AuthorizationFailed
 from idp.authorization.response_modes import Delivery
@@ -23,8 +24,8 @@ from idp.protocol.errors import (
     TemporarilyUnavailable,
 )
 from idp.web.cors import allow_origin
-from idp.web.current import current_server
-from idp.web.limits import seconds_to_wait
+from idp.web.current import current_server, request_time
+from idp.web.limits import limited_network, seconds_to_wait
 from idp.web.log import request_id
 from idp.web.pages import client_view, render_page, see_other
 from idp.web.security_headers import allow_form_target
@@ -122,7 +123,11 @@ def _answer_csrf_error(error: CSRFError) -> Response:
 
 def _answer_limit(error: RateLimitExceeded) -> Response:
     wait = seconds_to_wait(error)
-    _log.warning("limited", limit=str(error.limit.limit) if error.limit else None)
+    limit = str(error.limit.limit) if error.limit else None
+    _log.warning("limited", limit=limit)
+    if request.endpoint == "pages.login":
+        key, now = limited_network(), request_time()
+        audit.record_once_a_minute(current_server(), audit.Event.SIGN_IN_LIMITED, key, now=now, limit=limit)
     if _is_for_machines():
         response = render_json_error(TemporarilyUnavailable("Too many requests.", retry_after=wait))
         response.status_code = 429

@@ -3,6 +3,7 @@
 from urllib.parse import parse_qsl
 
 from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import Params
@@ -20,7 +21,10 @@ def read_body(request: Request) -> Params:
     """The body's parameters; a body of another content type is refused."""
     if request.mimetype != FORM_TYPE:
         raise InvalidRequest(f"The request body must be {FORM_TYPE}.")
-    return _parse(request.get_data(cache=True), "body")
+    body = request.get_data(cache=True)
+    if request.content_length is None and len(body) >= (request.max_content_length or 0):
+        raise RequestEntityTooLarge  # a body sent in chunks is cut at the limit without a word
+    return _parse(body, "body")
 
 
 def read_form(request: Request) -> Params:

@@ -5,6 +5,7 @@ authenticate, and a front end's server asks for thousands of people from one add
 """
 
 import time
+from ipaddress import ip_address, ip_network
 
 import structlog
 from flask import Flask, request
@@ -14,7 +15,17 @@ from flask_limiter.errors import RateLimitExceeded
 from idp.settings import Settings
 from idp.web.log import address
 
-limiter = Limiter(key_func=address, strategy="moving-window", headers_enabled=False)
+
+def limited_network() -> str:
+    """Whom a limit counts: an IPv4 address, or the /64 network of an IPv6 one, which a single household has whole."""
+    try:
+        parsed = ip_address(address())
+    except ValueError:
+        return address()
+    return str(ip_network((parsed, 64), strict=False)) if parsed.version == 6 else str(parsed)
+
+
+limiter = Limiter(key_func=limited_network, strategy="moving-window", headers_enabled=False)
 _log = structlog.get_logger("idp.limits")
 _NEVER_LIMITED = frozenset(
     f"endpoints.{name}"

@@ -34,5 +34,5 @@ def select_locale() -> str:
     for wish in (*wishes, *accepted):
         language = wish.partition("-")[0].lower()
         if language in UI_LOCALES:
-            return language
+            return str(language)
     return current_server().settings.default_locale

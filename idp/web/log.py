@@ -10,6 +10,7 @@ import secrets
 import sys
 import time
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from flask import Flask, Response, g, request
@@ -73,7 +74,7 @@ def register_request_log(app: Flask, settings: Settings) -> None:
             return response
         response.headers["X-Request-Id"] = g.request_id
         took = round((time.perf_counter() - g.began) * 1000, 1)
-        _log.info("request", method=request.method, path=request.path, status=response.status_code, ms=took)
+        _log.info("request", method=request.method, path=quote(request.path), status=response.status_code, ms=took)
         return response
 
 

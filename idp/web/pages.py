@@ -35,7 +35,7 @@ def _language_links(current: str) -> list[dict[str, Any]]:
         {
             "code": code,
             "label": label,
-            "url": f"{request.script_root}{request.path}?{urlencode([*pairs, (PARAMETER, code)])}",
+            "url": f"?{urlencode([*pairs, (PARAMETER, code)])}",
             "current": code == current,
         }
         for code, label in LANGUAGE_NAMES.items()

@@ -26,14 +26,16 @@ def load_networks(trusted: Sequence[str]) -> tuple[Network, ...]:
 
 def client_address(environ: dict[str, Any], trusted: Sequence[Network]) -> str:
     """The last address that no trusted proxy vouches away."""
-    address = str(environ.get("REMOTE_ADDR") or "unknown")
+    peer = str(environ.get("REMOTE_ADDR") or "unknown")
+    address = str(_parse(peer) or peer)
     if not trusted or not _is_trusted(address, trusted):
         return address
     forwarded = [part.strip() for part in str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",") if part.strip()]
     for hop in reversed(forwarded):
-        if _parse(hop) is None:
+        parsed = _parse(hop)
+        if parsed is None:
             return address
-        address = hop
+        address = str(parsed)
         if not _is_trusted(hop, trusted):
             return address
     return address
@@ -45,7 +47,11 @@ def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
 
 
 def _parse(address: str) -> Any:
+    """The address, IPv4 also when written as IPv6; None for anything else, zone ids included."""
     try:
-        return ip_address(address)
+        parsed = ip_address(address)
     except ValueError:
         return None
+    if parsed.version == 6 and parsed.scope_id is not None:
+        return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed

@@ -88,7 +88,7 @@ def start_session(response: Response, sign_in: SignIn) -> str:
     if old is not None and renewed:
         sid = old.sid
     else:
-        if old is not None:
+        if old is not None and old.user_id != sign_in.user_id:
             server.store.sessions.end(old.sid)
         sid = secrets.token_urlsafe(16)
         server.store.sessions.start(cookie, sid, sign_in, **limits)

@@ -35,8 +35,8 @@ class OnlyStore:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, signing_keys: Path) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("steps")
-    settings = load_settings({"IDP_DATABASE_URL": f"sqlite:///{folder}/idp.sqlite3", "IDP_KEYS_DIR": str(folder / "keys"),
-                              "IDP_VAR_DIR": str(folder)}, None)  # fmt: skip
+    paths = {"IDP_KEYS_DIR": str(folder / "keys"), "IDP_VAR_DIR": str(folder)}
+    settings = load_settings({"IDP_DATABASE_URL": f"sqlite:///{folder}/idp.sqlite3"} | paths, None)
     prepare(settings, signing_keys)
     store = open_store(settings.database_url)
     store.consents.add(ADA.id, "known", ["openid", "email"], now=NOW)

@@ -139,7 +139,7 @@ def test_the_address_of_a_request(peer: str, forwarded: str, expected: str) -> N
 
 
 def test_a_trusted_proxy_that_is_no_address_stops_the_start() -> None:
-    with pytest.raises(ConfigurationError, match="proxy.example"):
+    with pytest.raises(ConfigurationError, match=r"proxy\.example"):
         load_networks(("10.0.0.1", "proxy.example"))
 
 

@@ -59,7 +59,7 @@ MODES = {"query": "?", "fragment": "#", "form_post": ""}
 @pytest.mark.spec("OpenID Connect Core", "3.1.2.6", "MUST")
 @pytest.mark.parametrize(("overrides", "error"), REFUSED)
 def test_a_refusal_travels_to_the_client_with_state_and_iss(
-    server: ServerUnderTest, browser: Browser, overrides: dict[str, str | None], error: str
+    server: ServerUnderTest, browser: Browser, overrides: dict[str, Any], error: str
 ) -> None:
     long = any(len(value or "") > 5000 for value in overrides.values())
     asked = ask(trusted_party(server), browser, method="POST" if long else "GET", **overrides)
@@ -83,7 +83,7 @@ def test_a_refusal_travels_to_the_client_with_state_and_iss(
      ({"scope": ABSENT}, "invalid_scope"), ({"claims": "["}, "invalid_request")],
 )  # fmt: skip
 def test_a_refusal_uses_the_response_mode_asked_for(
-    server: ServerUnderTest, browser: Browser, mode: str, overrides: dict[str, str | None], error: str
+    server: ServerUnderTest, browser: Browser, mode: str, overrides: dict[str, Any], error: str
 ) -> None:
     asked = ask(trusted_party(server), browser, response_mode=mode, **overrides)
     assert asked.callback.error == error
@@ -299,7 +299,7 @@ def test_who_may_go_without_pkce(server: ServerUnderTest, changes: dict[str, Any
 def test_a_deployment_can_relax_pkce_for_confidential_clients_alone(tmp_path: Any, signing_keys: Any) -> None:
     with timed_server(tmp_path, keys_from=signing_keys, require_pkce="public") as lax:
         browser = signed_in(lax, lax.add_user().username)
-        absent = {"code_challenge": ABSENT, "code_challenge_method": ABSENT}
+        absent: dict[str, Any] = {"code_challenge": ABSENT, "code_challenge_method": ABSENT}
         assert ask(trusted_party(lax), browser, **absent).callback.error is None
         assert ask(trusted_party(lax, public=True), browser, **absent).callback.error == "invalid_request"
         assert ask(trusted_party(lax, require_pkce=True), browser, **absent).callback.error == "invalid_request"

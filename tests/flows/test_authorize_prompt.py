@@ -1,4 +1,4 @@
-"""`prompt`, `max_age`, `login_hint`, `ui_locales`: when a person is asked, what for, and what the ID token says of it."""
+"""`prompt`, `max_age`, `login_hint`, `ui_locales`: when a person is asked, and what the ID token says of it."""
 
 from typing import Any
 
@@ -220,7 +220,7 @@ def test_login_hint_fills_in_the_name_and_signs_nobody_in(server: ServerUnderTes
     asked = ask(trusted_party(server), browser, login_hint=user.username)
     name = asked.page.soup.find(id="username")
     assert name is not None
-    assert name["value"] == user.username  # type: ignore[index]
+    assert name["value"] == user.username
     asked = asked.then(asked.page.submit("login", password="wrong"))
     assert asked.page.id == "login-page"
 

@@ -67,8 +67,9 @@ def test_a_session_cookie_planted_beforehand_is_never_signed_in(server: ServerUn
 def test_rubbish_in_the_cookie_is_nobody(server: ServerUnderTest, cookie: str) -> None:
     client = trusted_party(server)
     params, _ = client.request(prompt="none")
-    answer = requests.get(server.url("/authorize"), params=params, headers={"Cookie": f"{COOKIE}={cookie}; idp_form=x.y.z"},
-                          timeout=15, allow_redirects=False)  # fmt: skip
+    headers = {"Cookie": f"{COOKIE}={cookie}; idp_form=x.y.z"}
+    url = server.url("/authorize")
+    answer = requests.get(url, params=params, headers=headers, timeout=15, allow_redirects=False)
     assert client.callback(answer, params).error == "login_required"
 
 

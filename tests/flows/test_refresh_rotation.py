@@ -217,11 +217,11 @@ def test_a_token_used_while_the_client_rotated_stays_used_when_it_no_longer_does
     party = scene.client()
     tokens = scene.offline(party)
     second = successor(party, tokens["refresh_token"])
-    successor(party, second)
+    third = successor(party, second)
     timed.store.clients.save(replace(party.client.metadata, rotate_refresh_tokens=False), now=timed.now)
     time.sleep(1.1)  # the server reads a client at most once a second
     assert refused(party.refresh(tokens["refresh_token"])) == DEAD
-    assert refused(party.refresh(second)) == DEAD
+    assert refused(party.refresh(third)) == DEAD
 
 
 # --- Bound to the client

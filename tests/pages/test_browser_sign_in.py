@@ -123,6 +123,7 @@ def test_another_account_can_be_chosen(
     browser_page: Pages, server: ServerUnderTest, client: RegisteredClient, site: ClientSite
 ) -> None:
     page, first, second = browser_page(), server.add_user(), server.add_user()
+    complaints = complaints_of(page)
     page.goto(authorize_url(server, client))
     sign_in(page, first.username)
     page.click("#allow")
@@ -138,6 +139,7 @@ def test_another_account_can_be_chosen(
     page.click("#continue")
     at_client(page)
     assert "code" in site.last
+    assert complaints == []
 
 
 def test_a_keyboard_alone_is_enough(

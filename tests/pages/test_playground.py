@@ -38,7 +38,7 @@ def verdict(page: Page) -> str:
 def test_a_walk_belongs_to_the_browser_that_began_it(playground: ServerUnderTest) -> None:
     mine, theirs = Browser(playground), Browser(playground)
     page = walk_through(mine, playground.add_user().username)
-    theirs.open("/playground")
+    theirs.open("/playground").submit("start")  # a browser that has begun a walk of its own
     seen = theirs.open(page.response.url)
     assert (seen.status, seen.id) == (400, "error-page")
     assert "eyJ" not in seen.response.text
@@ -55,7 +55,7 @@ def test_an_answer_to_a_request_of_another_browser_is_dropped(playground: Server
     while "/playground/callback" not in response.headers["Location"]:
         response = attacker.get(response.headers["Location"])
     callback = response.headers["Location"]
-    victim.open("/playground")
+    victim.open("/playground").submit("start")  # a browser that has begun a sign-in of its own
     assert victim.open(callback).status == 400
     for state in ("", "&state=", "&state=made-up"):
         assert victim.open(f"/playground/callback?code=c&iss={playground.issuer}{state}").status == 400
@@ -73,6 +73,20 @@ def test_a_callback_loaded_again_shows_the_result_and_redeems_nothing(playground
         assert "verdict-good" in verdict(result)
     introspected = browser.page(result.submit("introspect"))
     assert '"active": true' in introspected.soup.find(id="step-introspect").text  # type: ignore[union-attr]
+
+
+@pytest.mark.asvs("14.3.1")
+def test_whoever_signs_out_leaves_no_tokens_behind_in_the_browser(playground: ServerUnderTest) -> None:
+    browser = Browser(playground)
+    page = walk_through(browser, playground.add_user().username)
+    walk_url = page.response.url
+    kept = browser.open(f"/playground?state={walk_url.partition('walk=')[2]}")  # not signed out: nothing is forgotten
+    assert kept.soup.find(attrs={"role": "status"}) is None
+    back = browser.open(str(page.soup.find(id="sign-out")["href"]))  # type: ignore[index]
+    assert back.soup.find(attrs={"role": "status"}).text.strip() == "You are signed out."  # type: ignore[union-attr]
+    gone = browser.open(walk_url)
+    assert gone.status == 400
+    assert "eyJ" not in gone.response.text
 
 
 @pytest.mark.asvs("14.2.4")
@@ -171,6 +185,26 @@ def test_where_it_is_switched_off_there_is_no_such_page(tmp_path: Path, signing_
             assert browser.open(path).status == 404
         assert browser.post("/playground/do").status_code == 404
         assert browser.open("/").soup.find(id="open-playground") is None
+
+
+def test_it_works_below_the_path_of_an_issuer(tmp_path: Path, signing_keys: Path) -> None:
+    port = find_free_port()
+    issuer = f"http://localhost:{port}/id"
+    with timed_server(tmp_path, keys_from=signing_keys, port=port, issuer=issuer) as server:
+        save_playground_client(server.settings, server.store, now=server.now)
+        browser, user = Browser(server), server.add_user()
+        page = browser.page(browser.open(f"{issuer}/playground").submit("start"))
+        page = browser.page(page.submit("login", username=user.username, password=PASSWORD))
+        assert page.response.url.startswith(f"{issuer}/playground/result")
+        assert "verdict-good" in verdict(browser.page(page.submit("refresh")))
+
+
+def test_it_is_limited_like_every_other_page(tmp_path: Path, signing_keys: Path) -> None:
+    limits = {"ratelimit_enabled": "true", "ratelimit_pages": "3 per minute"}
+    with timed_server(tmp_path, keys_from=signing_keys, **limits) as server:
+        save_playground_client(server.settings, server.store, now=server.now)
+        browser = Browser(server)
+        assert [browser.get("/playground").status_code for _ in range(4)] == [200, 200, 200, 429]
 
 
 def start_by_itself(server: ServerUnderTest, address: str) -> str:

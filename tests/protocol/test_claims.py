@@ -91,5 +91,12 @@ def test_a_scope_delivers_its_claims(scope: str, some: set[str]) -> None:
 
 @pytest.mark.spec("OpenID Connect Core", "5.3.2", "SHOULD")
 def test_claims_without_a_value_are_left_out_and_false_is_a_value() -> None:
-    available = {"name": "", "roles": [], "address": {}, "email": None, "email_verified": False, "zoneinfo": "UTC"}
+    available: dict[str, object] = {
+        "name": "",
+        "roles": [],
+        "address": {},
+        "email": None,
+        "email_verified": False,
+        "zoneinfo": "UTC",
+    }
     assert select_claims(available, [*available, "unheard"]) == {"email_verified": False, "zoneinfo": "UTC"}

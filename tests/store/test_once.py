@@ -18,7 +18,7 @@ from tests.support.machine import ProgramMissing
 from tests.support.services import Bench
 
 Contest = Callable[..., list[Any]]
-ROUNDS = 3
+ROUNDS = 2
 
 
 @pytest.fixture(params=["threads", "processes"])

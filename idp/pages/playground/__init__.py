@@ -17,7 +17,7 @@ from idp.pages.playground import steps
 from idp.pages.playground.calls import Caller
 from idp.pages.playground.relying_party import CheckFailed
 from idp.pages.playground.texts import describe_walk
-from idp.pages.playground.walk import Walk, claim_callback, find_walk, new_walk, save_walk
+from idp.pages.playground.walk import Walk, claim_callback, find_walk, forget_walk, new_walk, save_walk
 from idp.web.csrf import check_form
 from idp.web.current import current_server, request_time
 from idp.web.forms import read_body, read_query
@@ -37,6 +37,7 @@ FIELDS = (
     "resource",
 )
 RESPONSE_MODES = ("query", "form_post")  # a fragment never reaches a server, and this page has no script
+DEFAULT_SCOPE = "openid profile email offline_access"
 MAX_FIELD_LENGTH = 2000
 MAX_URL_LENGTH = 3500  # servers limit a request line at 4 KB
 
@@ -59,7 +60,8 @@ def playground() -> Response:
         check_form()
         return _start()
     wishes = {name: request.args.get(name, "")[:MAX_FIELD_LENGTH] for name in FIELDS}
-    return _render_form({**wishes, "scope": wishes["scope"] or "openid profile email offline_access"})
+    notice = _("You are signed out.") if _is_back_from_sign_out() else None
+    return _render_form({**wishes, "scope": wishes["scope"] or DEFAULT_SCOPE}, notice=notice)
 
 
 def callback() -> Response:
@@ -158,18 +160,24 @@ def _find_walk() -> Walk | None:
     return find_walk(current_server(), request.args.get("walk"), known_browser(), now=request_time())
 
 
-def _render_form(values: dict[str, str], errors: Errors | None = None) -> Response:
+def _is_back_from_sign_out() -> bool:
+    """RP-Initiated Logout §3: `state` comes back, once there is no session any more; the walk it names is forgotten."""
+    session, _user = current_session()
+    if session is not None:
+        return False
+    return forget_walk(current_server(), request.args.get("state"), known_browser(), now=request_time())
+
+
+def _render_form(values: dict[str, str], errors: Errors | None = None, notice: str | None = None) -> Response:
     issuer = current_server().issuer
     if request.host != urlsplit(issuer).netloc:
         allow_form_target(issuer)  # opened by another name (127.0.0.1): the request still goes to the issuer
-    session, _user = current_session()
-    has_left = session is None and request.args.get("state") == "signed-out"
     return render_page(
         "playground",
         action=url_for("pages.playground"),
         values=values,
         errors=errors or [],
-        notice=_("You are signed out.") if has_left else None,
+        notice=notice,
         response_modes=[("", _("default")), *((mode, mode) for mode in RESPONSE_MODES)],
     )
 

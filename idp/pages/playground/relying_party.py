@@ -85,10 +85,8 @@ def check_id_token(
     claims = _verify(token, jwks, algs=[alg], typ=ID_TOKEN_TYP)
     if claims.get("iss") != expected.issuer:
         raise CheckFailed("iss")
-    if (
-        expected.client_id not in _list(claims.get("aud"))
-        or claims.get("azp", expected.client_id) != expected.client_id
-    ):
+    us = expected.client_id
+    if us not in _list(claims.get("aud")) or claims.get("azp", us) != us:
         raise CheckFailed("aud")
     _check_times(claims, expected.now)
     if claims.get("nonce", nonce if is_refreshed else None) != nonce:

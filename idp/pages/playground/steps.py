@@ -153,14 +153,14 @@ def actions_for(walk: Walk) -> list[str]:
 
 
 def sign_out_url(app_client: Client, server: Server, walk: Walk) -> str | None:
-    """RP-Initiated Logout §2: with the ID token as a hint, so that nobody is asked."""
+    """RP-Initiated Logout §2: with the ID token as a hint, so that nobody is asked. `state` says which walk ends."""
     if walk.id_token is None:
         return None
     params = {
         "id_token_hint": walk.id_token,
         "client_id": app_client.client_id,
         "post_logout_redirect_uri": server.endpoint("/playground"),
-        "state": "signed-out",
+        "state": walk.id,
     }
     return f"{walk.metadata['end_session_endpoint']}?{urlencode(params)}"
 

@@ -98,6 +98,13 @@ def find_walk(server: Server, walk_id: str | None, browser: str | None, *, now: 
     return Walk(**(values | {"steps": steps}))
 
 
+def forget_walk(server: Server, walk_id: str | None, browser: str | None, *, now: int) -> bool:
+    """Whether there was such a walk in this browser; now there is none. Whoever signs out leaves no tokens behind."""
+    if not walk_id or browser is None:
+        return False
+    return server.store.ephemeral.claim_once(KIND, _key(browser, walk_id), now=now) is not None
+
+
 def claim_callback(server: Server, walk: Walk, *, now: int) -> bool:
     """True for the first callback of a walk only: a code is redeemed once, however often the page is loaded."""
     return server.store.ephemeral.put_new(f"{KIND} callback", walk.id, {}, lifetime=LIFETIME, now=now)

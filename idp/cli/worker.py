@@ -1,0 +1,45 @@
+"""The worker process: gunicorn's threads, and a limit on how long one request may hold one of them.
+
+Reading a request happens in a thread that serves nobody else meanwhile, and a client that sends a byte now and then
+could keep it for ever. A watchdog closes the connection of a request that is not done in time. A reverse proxy in front
+that reads requests whole (our Caddyfile does) is the real defence; this one stands behind it.
+"""
+
+import contextlib
+import socket
+import threading
+import time
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+REQUEST_SECONDS = 20.0  # longer than anything we do: waiting for a password hash, fetching a client's keys
+CHECK_SECONDS = 1.0
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    def init_process(self) -> None:
+        self._running: dict[int, tuple[float, Any]] = {}
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+        super().init_process()
+
+    def handle(self, conn: Any) -> Any:
+        """One request on one connection, in a thread of its own."""
+        me = threading.get_ident()
+        self._running[me] = (time.monotonic() + REQUEST_SECONDS, conn)
+        try:
+            return super().handle(conn)
+        finally:
+            self._running.pop(me, None)
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(CHECK_SECONDS)
+            self.end_late(time.monotonic())
+
+    def end_late(self, now: float) -> None:
+        """Close the connections of requests past their time; their threads notice and are free again."""
+        for deadline, conn in list(self._running.values()):
+            if now > deadline:
+                with contextlib.suppress(OSError):
+                    conn.sock.shutdown(socket.SHUT_RDWR)
