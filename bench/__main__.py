@@ -25,9 +25,7 @@ WARM_UP_SECONDS = 0.3
 def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures what each request costs the server.")
     parser.add_argument("--seconds", type=float, default=1.5, metavar="S", help="load per operation and round (1.5)")
-    parser.add_argument(
-        "--rounds", type=int, default=3, metavar="N", help="rounds; CPU times: the best (3)"
-    )
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="rounds; CPU times: the best (3)")
     parser.add_argument("--connections", type=int, default=4, metavar="N", help="connections of the driver (4)")
     parser.add_argument("--base", metavar="REV", help="measure this git revision too, turn by turn, and print ratios")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file as well")

@@ -69,7 +69,7 @@ def record(
     _log.info(event.value, user_id=user_id, client_id=client_id, **detail)
 
 
-def record_once_a_minute(server: Server, event: Event, key: str, *, now: int, **ids_and_detail: Any) -> None:
+def record_once_a_minute(server: "Server", event: Event, key: str, *, now: int, **ids_and_detail: Any) -> None:
     """For events that a stranger can cause at will: one a minute for each key, so that nobody fills the table."""
     if server.store.ephemeral.put_new("audit", f"{event} {key}", {}, lifetime=60, now=now):
         record(server, event, now=now, **ids_and_detail)

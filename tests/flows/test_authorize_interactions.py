@@ -229,7 +229,7 @@ def test_a_request_begun_on_one_instance_is_finished_on_another(
     shared: dict[str, Any] = {"database_url": fresh_database, "issuer": f"http://localhost:{port}", "workers": "1",
               "secret_key": "a secret that both instances share, 0123456789"}  # fmt: skip
     with (
-        running_server(tmp_path / "a", keys_from=signing_keys, **shared) as one,
+        running_server(tmp_path / "a", keys_from=signing_keys, port=str(port), **shared) as one,
         running_server(tmp_path / "b", keys_from=signing_keys, **shared) as other,
     ):
         client, user, browser = third_party(one), one.add_user(), Browser(one)

@@ -7,6 +7,7 @@ import jwt
 import pytest
 import requests
 
+from idp.jose.key_directory import KeyDirectory
 from idp.protocol.scopes import SCOPE_CLAIMS
 from tests.jose.tokens import forge, part
 from tests.support.assertions import make_key, shared_key
@@ -165,6 +166,40 @@ def test_a_key_of_ours_under_another_algorithm_is_refused(scene: Scene, party: R
     for changes in ({"kid": other_kid}, {"alg": "PS256"}, {"alg": "PS256", "kid": other_kid}):
         forged = part({**header_of(tokens["access_token"]), **changes}) + f".{claims}.{signature}"
         assert refused(party.userinfo(forged)) == (401, "invalid_token")
+
+
+def sign_with_our_key(server: ServerUnderTest, header: dict[str, Any], claims: dict[str, Any]) -> str:
+    """A token with a good RS256 signature by the server's own key, whatever its header and claims say."""
+    keys = KeyDirectory(server.settings.keys_dir).list(server.now)
+    key = next(key for key in keys if key.alg == "RS256" and key.state(server.now) == "active")
+    signing_input = f"{part({'kid': key.kid, **header})}.{part(claims)}"
+    return f"{signing_input}.{part(key.algorithm.model.sign(signing_input.encode(), key.material.private))}"
+
+
+@pytest.mark.spec("RFC 8725", "3.1", "MUST")
+@pytest.mark.spec("RFC 9068", "4", "MUST")
+@pytest.mark.asvs("9.1.2", "9.2.2")
+@pytest.mark.parametrize(
+    ("header", "changes", "status"),
+    [
+        pytest.param({}, {}, 200, id="as it should be"),
+        pytest.param({"typ": "application/at+jwt"}, {}, 200, id="9068 4 the long form of typ"),
+        pytest.param({"alg": "PS256"}, {}, 401, id="8725 3.1 another alg of the same key type"),
+        pytest.param({"alg": "RS512"}, {}, 401, id="8725 3.1 another hash"),
+        pytest.param({"alg": "none"}, {}, 401, id="8725 3.2 none"),
+        pytest.param({"typ": "JWT"}, {}, 401, id="9068 4 another typ"),
+        pytest.param({"typ": None}, {}, 401, id="9068 4 no typ"),
+        pytest.param({"crit": ["exp"]}, {}, 401, id="7515 4.1.11 crit"),
+        pytest.param({}, {"iss": "https://other.example.com"}, 401, id="9068 4 another issuer"),
+        pytest.param({}, {"exp": 1_000_000_000}, 401, id="9068 4 expired"),
+        pytest.param({}, {"jti": "no-such-grant.x"}, 401, id="a grant that does not exist"),
+    ],
+)
+def test_a_good_signature_alone_is_not_enough(
+    server: ServerUnderTest, token: str, header: dict[str, Any], changes: dict[str, Any], status: int
+) -> None:
+    made = sign_with_our_key(server, {"alg": "RS256", "typ": "at+jwt"} | header, claims_of(token) | changes)
+    assert ask(server, headers=bearer(made)).status_code == status
 
 
 @pytest.mark.spec("RFC 6750", "3.1", "SHOULD")
