@@ -11,6 +11,8 @@ from bench import budgets
 from bench.load import Sample
 from bench.signatures import BareCost
 
+FEWEST_REQUESTS = 20  # fewer in a round say nothing
+
 
 @dataclass
 class Figures:
@@ -23,7 +25,8 @@ class Figures:
 
     def cpu_ms(self, operation: str) -> float:
         """The lowest of the rounds: whatever else runs on the machine (cold caches, say) only ever adds."""
-        return min(sample.cpu_ms for sample in self.samples[operation])
+        samples = [sample for sample in self.samples[operation] if sample.requests >= FEWEST_REQUESTS]
+        return min((sample.cpu_ms for sample in samples), default=float("nan"))
 
     def row(self, operation: str) -> dict[str, float]:
         samples = self.samples[operation]

@@ -1,7 +1,8 @@
 """The tables. Times are integer seconds since the epoch, UTC. Migrations in `idp/migrations` make what stands here.
 
-Identifiers and hashes compare byte for byte on every database: MariaDB's default collations would ignore case. (It still
-ignores spaces at the end, which no identifier has; a look-up by what came from outside compares once more.)
+Identifiers and hashes compare byte for byte on every database: MariaDB's default collations would ignore case.
+The one here still ignores spaces at the end: no identifier has any, and look-ups by what comes from outside compare
+once more in Python.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text

@@ -58,3 +58,10 @@ def allow_form_target(redirect_uri: str) -> None:
     else:
         target = " http:" if "[" in origin else _LOOPBACK  # CSP has no way to write an IPv6 address
     g.form_targets = f" https:{target}"
+
+
+def allow_issuer_target(issuer: str) -> None:
+    """Let the forms of this page end at the issuer when the page was opened by another name of the same machine."""
+    origin = origin_of(issuer)
+    if origin is not None and "[" not in origin:
+        g.form_targets = f" {origin}"

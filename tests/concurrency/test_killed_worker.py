@@ -23,6 +23,7 @@ from tests.support.relying_party import Browser, RelyingParty
 CHAINS, EXCHANGES = 4, 2
 KILLS, SECONDS_BETWEEN_KILLS = 3, 0.8
 BACK_WITHIN_SECONDS = 5.0
+BROKEN = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)  # before or within the answer
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Load:
             while not self.stopped.is_set():
                 try:
                     step()
-                except requests.ConnectionError as error:  # the worker that had this request is dead
+                except BROKEN as error:  # the worker that had this request is dead
                     self.broken.append(type(error).__name__)
                 except Exception as error:
                     self.failures.append(repr(error))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from tests.concurrency.walks import walk_through_everything
 from tests.support.accounts import PASSWORD
 from tests.support.balancer import Balancer, balancing
 from tests.support.idp_server import ServerUnderTest, make_settings, prepare, start, stop
-from tests.support.machine import find_free_port
+from tests.support.machine import accepts_connections, find_free_port
 from tests.support.relying_party import Browser, Page, RelyingParty
 from tests.support.services import Bench
 
@@ -91,6 +92,10 @@ def kill(instance: ServerUnderTest) -> None:
     assert instance.process is not None
     os.killpg(instance.process.pid, signal.SIGKILL)
     instance.process.wait(10)
+    deadline = time.monotonic() + 10
+    while accepts_connections(instance.settings.port):  # until the last worker has gone, its socket is there
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_sign_out_at_one_instance_is_known_at_the_other_at_once(cluster: Cluster) -> None:

@@ -4,12 +4,12 @@
 import html
 import json
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.support.authorize import ask, ask_with, signed_in, third_party, trusted_party
-from tests.support.idp_server import ServerUnderTest, timed_server
+from tests.support.idp_server import ServerUnderTest, TimedServer, timed_server
 from tests.support.relying_party import ABSENT, Browser, claims_of
 
 REFUSED: list[Any] = [
@@ -249,11 +249,30 @@ def test_a_post_that_comes_without_our_cookies_is_turned_into_a_get_that_has_the
     response = cross_site.post("/authorize", data=params)
     assert response.status_code == 303
     assert "Set-Cookie" not in response.headers, "the cookies of the browser must not be written over"
-    location = urlsplit(response.headers["Location"])
-    assert location.path == "/authorize"
-    assert dict(parse_qsl(location.query)) == params
+    assert response.headers["Location"].startswith("/authorize/posted/")
+    assert params["state"] not in response.headers["Location"]
     answer = client.callback(browser.get(response.headers["Location"]), params, verifier)
     assert claims_of(client.redeem(answer).json()["id_token"])["sub"] == user.id
+
+
+def test_a_posted_request_that_is_unknown_or_has_expired_is_a_page(timed: TimedServer) -> None:
+    client, browser = trusted_party(timed), Browser(timed)
+    params, _ = client.request()
+    kept = browser.post("/authorize", data=params).headers["Location"]
+    assert browser.open(kept).id == "login-page"
+    timed.forward(timed.settings.interaction_lifetime + 1)
+    for path in (kept, "/authorize/posted/unknown", "/authorize/posted/%00"):
+        page = browser.open(path)
+        assert (page.status, page.id) == (400, "error-page"), path
+
+
+@pytest.mark.spec("RFC 9110", "9.3.2", "MUST")
+def test_a_head_request_issues_no_code(server: ServerUnderTest) -> None:
+    client, browser = trusted_party(server), signed_in(server, server.add_user().username)
+    params, _ = client.request()
+    answer = browser.http.head(server.url("/authorize"), params=params, allow_redirects=False, timeout=15)
+    assert answer.status_code == 405
+    assert "Location" not in answer.headers
 
 
 def test_a_post_too_long_for_a_url_works_all_the_same(server: ServerUnderTest, browser: Browser) -> None:

@@ -159,7 +159,7 @@ def test_a_planned_rotation_waits_until_the_key_was_published_long_enough_and_ke
     assert party.userinfo(first["access_token"]).status_code == 200
     timed.forward(800)
     assert header_of(first["id_token"])["kid"] in fetch_jwks(timed)
-    timed.forward(2 * 86_400)
+    timed.forward(timed.settings.longest_token_lifetime)
     assert header_of(first["id_token"])["kid"] not in fetch_jwks(timed)
 
 

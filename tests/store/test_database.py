@@ -60,12 +60,14 @@ CONNECTION_IDS = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT CONN
 
 
 @pytest.mark.databases("postgresql", "mariadb")
-def test_a_forked_process_has_connections_of_its_own(store: Store) -> None:
+def test_a_forked_process_has_connections_of_its_own(migrated_url: str) -> None:
     """gunicorn loads once and forks: two processes on one connection would read each other's answers."""
 
+    database = Database(migrated_url, pool_size=1)
+
     def connection_id() -> int:
-        with store.database.reading() as connection:
-            return int(connection.exec_driver_sql(CONNECTION_IDS[store.database.kind]).scalar_one())
+        with database.reading() as connection:
+            return int(connection.exec_driver_sql(CONNECTION_IDS[database.kind]).scalar_one())
 
     before = connection_id()
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # threads of the tests are no concern
@@ -74,6 +76,7 @@ def test_a_forked_process_has_connections_of_its_own(store: Store) -> None:
         os._exit(1 if connection_id() == before else 0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert connection_id() == before, "and the parent's connection is still good"
+    database.dispose()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ production only when it was switched on (`IDP_PLAYGROUND`).
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request, url_for
 from flask_babel import gettext as _
@@ -22,7 +22,7 @@ from idp.web.csrf import check_form
 from idp.web.current import current_server, request_time
 from idp.web.forms import read_body, read_query
 from idp.web.pages import render_page, see_other
-from idp.web.security_headers import allow_form_target
+from idp.web.security_headers import allow_issuer_target
 from idp.web.session_cookie import browser, current_session, known_browser
 
 FIELDS = (
@@ -169,9 +169,7 @@ def _is_back_from_sign_out() -> bool:
 
 
 def _render_form(values: dict[str, str], errors: Errors | None = None, notice: str | None = None) -> Response:
-    issuer = current_server().issuer
-    if request.host != urlsplit(issuer).netloc:
-        allow_form_target(issuer)  # opened by another name (127.0.0.1): the request still goes to the issuer
+    allow_issuer_target(current_server().issuer)
     return render_page(
         "playground",
         action=url_for("pages.playground"),

@@ -183,12 +183,7 @@ def _check_tokens(
     access = CheckedToken("access_token", str(answer["access_token"]))
     token = CheckedToken("id_token", answer["id_token"]) if isinstance(answer.get("id_token"), str) else None
     step.tokens = [each for each in (token, access) if each is not None]
-    try:
-        jwks = app.caller.get(step, walk.metadata["jwks_uri"])
-    except CheckFailed:
-        for each in step.tokens:
-            each.problem = "unchecked"
-        raise
+    jwks = _fetch_keys(app, walk, step)
     expected = relying_party.Expected(app.server.issuer, app.client.client_id, app.now)
     with _judged(access):
         relying_party.check_access_token(access.raw, jwks, expected)
@@ -208,6 +203,16 @@ def _check_tokens(
             walk.id_token_claims = claims
     if not step.is_ok:
         raise CheckFailed("tokens")
+
+
+def _fetch_keys(app: Application, walk: Walk, step: Step) -> Mapping[str, Any]:
+    """The server's key set; without it, no token of this step counts as checked."""
+    try:
+        return app.caller.get(step, walk.metadata["jwks_uri"])
+    except CheckFailed:
+        for each in step.tokens:
+            each.problem = "unchecked"
+        raise
 
 
 @contextmanager
