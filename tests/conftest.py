@@ -41,6 +41,10 @@ REFUSED = pytest.StashKey[list[str]]()
 BENCH_DIRECTORY = "idp_bench_directory"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--flows-on", default="sqlite", help="databases to run tests/flows on, with commas between them")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marks, guard the network, and open the run's bench or, in an xdist worker, join it."""
     for mark in MARKS:

@@ -15,7 +15,7 @@ from idp.authorization.response_modes import RESPONSE_MODES
 from idp.protocol.claims import ClaimsRequest, claims_of_scopes, parse_claims
 from idp.protocol.client import Client
 from idp.protocol.errors import InvalidClient, InvalidRequest, OAuthError
-from idp.protocol.params import Params, check_integer, is_clean
+from idp.protocol.params import Params, load_integer, is_clean
 from idp.protocol.redirect_uri import matches_redirect_uri
 from idp.server import Server
 from idp.tokens.id_token import read_id_token_hint
@@ -125,7 +125,7 @@ def load_request(server: Server, target: Target, params: Params, *, now: int) ->
     for check in CHECKS:
         check(asked)
     claims = parse_claims(params.get("claims")).limited_to(claims_of_scopes(target.client.scope))
-    max_age = check_integer(params, "max_age")
+    max_age = load_integer(params, "max_age")
     return AuthorizationRequest(
         target=target,
         params=params,

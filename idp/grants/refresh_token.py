@@ -9,7 +9,7 @@ reasoning is in `docs/refresh-tokens.md`.
 from idp import audit
 from idp.grants.token_request import TokenRequest, check_belongs_to_client, resources_of, scopes_for
 from idp.protocol.errors import InvalidGrant
-from idp.protocol.scopes import check_narrowing
+from idp.protocol.scopes import load_narrowed
 from idp.store.refresh_tokens import StoredRefreshToken
 from idp.tokens import lifetimes
 from idp.tokens.authorization import Authorization
@@ -24,7 +24,7 @@ def prove(request: TokenRequest) -> Authorization:
     grant = stored.grant
     resources = resources_of(request, grant)
     wanted = request.form.words("scope")
-    scopes = check_narrowing(wanted, grant.scopes) if wanted else grant.scopes
+    scopes = load_narrowed(wanted, grant.scopes) if wanted else grant.scopes
     scopes = scopes_for(request, scopes, resources)
     use = _rotate if request.client.rotates or stored.used_at is not None else _slide
     return Authorization(grant, stored.user, scopes, resources, use(request, token, stored))

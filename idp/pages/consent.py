@@ -61,12 +61,17 @@ def _render(waiting: Waiting, user: User) -> Response:
         interaction_id=waiting.interaction.id,
         client=client_view(asked.client),
         account=account_view(user),
-        scopes=[_scope_view(scope, known) for scope in asked.scopes if scope not in {OPENID, OFFLINE_ACCESS}],
+        scopes=[_scope_view(scope, known) for scope in _listed(asked.scopes)],
         claims=_single_claims(waiting),
         resources=[{"identifier": name, "name": apis[name].name} for name in asked.resources if name in apis],
         offline=OFFLINE_ACCESS in asked.scopes,
         redirect_host=host_of(asked.target.redirect_uri),
     )
+
+
+def _listed(scopes: tuple[str, ...]) -> tuple[str, ...]:
+    """The scopes with a line of their own. `openid` says something only where nothing else is asked."""
+    return tuple(scope for scope in scopes if scope not in {OPENID, OFFLINE_ACCESS}) or (OPENID,)
 
 
 def _scope_view(scope: str, known: frozenset[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from flask_babel import lazy_gettext as _
 from idp.protocol.scopes import Api
 
 _SCOPES = {
+    "openid": (_("Know who you are"), _("A code that stands for you, without your name or any other detail")),
     "profile": (_("See your profile"), _("Your name, user name, picture, language and other details of your profile")),
     "email": (_("See your e-mail address"), _("Your e-mail address, and whether it is confirmed")),
     "address": (_("See your postal address"), _("The address where you receive post")),

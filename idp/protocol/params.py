@@ -72,7 +72,7 @@ def printable(name: str) -> str:
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in name[:40])
 
 
-def check_integer(params: Params, name: str, *, maximum: int = 2**31) -> int | None:
+def load_integer(params: Params, name: str, *, maximum: int = 2**31) -> int | None:
     """A non-negative decimal number (as `max_age`, Core §3.1.2.1), or None when absent."""
     if name not in params:
         return None

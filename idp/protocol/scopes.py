@@ -45,7 +45,7 @@ def grantable(requested: Iterable[str], allowed: Collection[str]) -> tuple[str, 
     return granted
 
 
-def check_narrowing(requested: Iterable[str], granted: Collection[str]) -> tuple[str, ...]:
+def load_narrowed(requested: Iterable[str], granted: Collection[str]) -> tuple[str, ...]:
     """RFC 6749 §6: a refresh may ask for less than was granted, never for more."""
     words = tuple(dict.fromkeys(requested))
     if any(word not in granted for word in words):

@@ -88,7 +88,7 @@ sessions = Table(
     Column("user_agent", String(255), nullable=True),
     Column("created_at", BigInteger, nullable=False),
     Column("last_seen_at", BigInteger, nullable=False),
-    Column("idle_expires_at", BigInteger, nullable=False),
+    Column("idle_expires_at", BigInteger, nullable=False, index=True),
     Column("expires_at", BigInteger, nullable=False, index=True),
 )
 

@@ -3,7 +3,7 @@
 import pytest
 
 from idp.protocol.errors import InvalidRequest, OAuthError
-from idp.protocol.params import MAX_VALUE_LENGTH, Params, check_integer, printable
+from idp.protocol.params import MAX_VALUE_LENGTH, Params, load_integer, printable
 
 
 @pytest.mark.spec("RFC 6749", "3.1", "MUST")
@@ -53,17 +53,17 @@ def test_words_are_distinct_and_in_order() -> None:
 
 @pytest.mark.parametrize(("text", "number"), [("0", 0), ("3600", 3600), ("2147483648", 2**31), ("007", 7)])
 def test_an_integer_is_read(text: str, number: int) -> None:
-    assert check_integer(Params([("max_age", text)]), "max_age") == number
+    assert load_integer(Params([("max_age", text)]), "max_age") == number
 
 
 def test_an_absent_integer_is_none() -> None:
-    assert check_integer(Params([]), "max_age") is None
+    assert load_integer(Params([]), "max_age") is None
 
 
 @pytest.mark.parametrize("text", ["-1", "1.5", "1e3", "abc", "٣", "0x10", " 1", "2147483649", "9" * 5000, "+1"])
 def test_anything_but_a_whole_number_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
-        check_integer(Params([("max_age", text)]), "max_age")
+        load_integer(Params([("max_age", text)]), "max_age")
 
 
 @pytest.mark.spec("RFC 6749", "5.2", "MUST NOT")

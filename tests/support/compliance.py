@@ -35,7 +35,7 @@ ANSWERS = {
     "7.1.3": "documented in `docs/sessions.md` and `docs/refresh-tokens.md`",
     "7.4.3": "not yet: people cannot change their password themselves; an operator's change ends every session",
     "7.4.4": "the home page has the sign-out button; there is no other page for people who are signed in yet",
-    "7.4.5": "for one person: `idp users disable` and `idp users set-password` end all sessions; for all at once: not yet",
+    "7.4.5": "for one person: `idp users disable` and `idp users set-password` end all sessions; for all: not yet",
     "7.5.1": "not yet: there are no account pages",
     "7.5.2": "not yet: there are no account pages",
     "7.5.3": "not yet: there are no account pages",

@@ -206,6 +206,7 @@ class TimedServer(ServerUnderTest):
             http.shutdown()
             http.server_close()
             thread.join(5)
+            app.extensions["idp"].store.database.dispose()
 
 
 @contextmanager

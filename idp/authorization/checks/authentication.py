@@ -4,7 +4,7 @@ from idp.authorization.checks.asked import Asked
 from idp.protocol.claims import parse_claims
 from idp.protocol.errors import InvalidRequest, UnmetAuthenticationRequirements
 from idp.protocol.names import ACR_VALUES, PROMPT_VALUES
-from idp.protocol.params import check_integer
+from idp.protocol.params import load_integer
 
 
 def check_prompt(asked: Asked) -> None:
@@ -18,7 +18,7 @@ def check_prompt(asked: Asked) -> None:
 
 def check_max_age(asked: Asked) -> None:
     """Core §3.1.2.1: a whole number of seconds."""
-    check_integer(asked.params, "max_age")
+    load_integer(asked.params, "max_age")
 
 
 def check_claims(asked: Asked) -> None:

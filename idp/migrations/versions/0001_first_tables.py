@@ -138,6 +138,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('sid', name=op.f('uq_sessions_sid'))
     )
     with op.batch_alter_table('sessions', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_sessions_idle_expires_at'), ['idle_expires_at'], unique=False)
         batch_op.create_index(batch_op.f('ix_sessions_expires_at'), ['expires_at'], unique=False)
         batch_op.create_index(batch_op.f('ix_sessions_user_id'), ['user_id'], unique=False)
 
@@ -166,6 +167,7 @@ def downgrade() -> None:
     op.drop_table('users')
     with op.batch_alter_table('sessions', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_sessions_user_id'))
+        batch_op.drop_index(batch_op.f('ix_sessions_idle_expires_at'))
         batch_op.drop_index(batch_op.f('ix_sessions_expires_at'))
 
     op.drop_table('sessions')
