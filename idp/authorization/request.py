@@ -15,7 +15,7 @@ from idp.authorization.response_modes import RESPONSE_MODES
 from idp.protocol.claims import ClaimsRequest, claims_of_scopes, parse_claims
 from idp.protocol.client import Client
 from idp.protocol.errors import InvalidClient, InvalidRequest, OAuthError
-from idp.protocol.params import Params, load_integer, is_clean
+from idp.protocol.params import Params, is_clean, load_integer
 from idp.protocol.redirect_uri import matches_redirect_uri
 from idp.server import Server
 from idp.tokens.id_token import read_id_token_hint

@@ -178,6 +178,7 @@ def test_caddy_finds_the_instances_and_they_believe_caddy_and_nobody_else() -> N
     assert caddy["environment"]["CADDY_UPSTREAM"].split() == [f"{name}:{PORT}" for name in instances()]
     placeholders = set(re.findall(r"\{\$(\w+)", (ROOT / "Caddyfile").read_text(encoding="utf-8")))
     assert caddy["environment"].keys() <= placeholders
+    assert f"({caddy['environment']['CADDY_BUFFERING']}) {{" in (ROOT / "Caddyfile").read_text(encoding="utf-8")
     address = caddy["networks"]["front"]["ipv4_address"]
     assert {service["environment"]["IDP_TRUSTED_PROXIES"] for service in instances().values()} == {address}
     assert "./Caddyfile:/etc/caddy/Caddyfile:ro" in caddy["volumes"]

@@ -3,7 +3,7 @@
 import pytest
 
 from idp.protocol.errors import InvalidScope, InvalidTarget
-from idp.protocol.scopes import Api, load_narrowed, check_resources, grantable, is_scope_token, scopes_of_token
+from idp.protocol.scopes import Api, check_resources, grantable, is_scope_token, load_narrowed, scopes_of_token
 
 
 @pytest.mark.spec("OpenID Connect Core", "3.1.2.1", "SHOULD")
