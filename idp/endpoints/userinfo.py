@@ -23,7 +23,7 @@ def userinfo() -> Response:
     client = server.store.clients.find(token.grant.client_id)
     if client is None or client.disabled:
         raise InvalidToken("The client of this access token is not active.")
-    claims = _claims(token)
+    claims = _claims(token, client)
     if client.userinfo_signed_response_alg is None:
         return render_json(claims)
     return _render_signed(server, client, claims, now)
@@ -51,8 +51,9 @@ def _token_in_body(request: Request) -> str | None:
         raise BearerInvalidRequest(error.description) from None
 
 
-def _claims(token: LiveAccessToken) -> dict[str, Any]:
-    names = (*claims_of_scopes(token.scopes), *token.grant.claims.userinfo)
+def _claims(token: LiveAccessToken, client: Client) -> dict[str, Any]:
+    single = token.grant.claims.limited_to(claims_of_scopes(client.scope))  # the client may have lost a scope since
+    names = (*claims_of_scopes(token.scopes), *single.userinfo)
     return {**select_claims(token.user.claims, names), "sub": token.user.id}
 
 

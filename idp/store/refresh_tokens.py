@@ -32,11 +32,11 @@ _use = (
 )
 _slide = (
     update(refresh_tokens)
-    .where(refresh_tokens.c.token_hash == bindparam("h"), refresh_tokens.c.used_at.is_(None))
+    .where(refresh_tokens.c.token_hash == bindparam("h"), refresh_tokens.c.used_at.is_(None), _grant_is_live)
     .values(expires_at=bindparam("end"))
 )
 _insert = insert(refresh_tokens)
-_use_of_token = select(refresh_tokens.c.used_at).where(refresh_tokens.c.token_hash == bindparam("h"))
+_use_of_token = select(refresh_tokens.c.used_at).where(refresh_tokens.c.token_hash == bindparam("h"), _grant_is_live)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,7 @@ class RefreshTokenStore:
             return connection.execute(_slide, {"h": hashed(token), "end": expires_at}).rowcount == 1
 
     def is_unused(self, token: str) -> bool:
+        """Whether the token waits to be used; what is revoked does not."""
         with self._database.reading() as connection:
             row = connection.execute(_use_of_token, {"h": hashed(token)}).first()
         return row is not None and row.used_at is None

@@ -44,9 +44,9 @@ def issue_id_token(server: Server, authorization: Authorization, client: Client,
 
 
 def _user_claim_names(authorization: Authorization, client: Client) -> tuple[str, ...]:
-    grant = authorization.grant
     by_scope = claims_of_scopes(authorization.scopes) if client.claims_in_id_token else ()
-    return (*by_scope, *grant.claims.id_token)
+    single = authorization.grant.claims.limited_to(claims_of_scopes(client.scope))  # it may have lost a scope since
+    return (*by_scope, *single.id_token)
 
 
 def left_half_hash(value: str, alg: str) -> str:

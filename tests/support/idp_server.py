@@ -32,6 +32,7 @@ from tests.support.machine import find_free_port
 
 ROOT = Path(__file__).parent.parent.parent
 STARTS_WITHIN_SECONDS = 30
+CONFIG = ROOT / "gunicorn.conf.py"
 
 
 @dataclass
@@ -130,13 +131,13 @@ def prepare(settings: Settings, keys_from: Path | None = None) -> None:
 
 @contextmanager
 def running_server(
-    folder: Path, *, keys_from: Path | None = None, wait_for: str | None = None, **changes: str
+    folder: Path, *, keys_from: Path | None = None, wait_for: str | None = None, config: Path = CONFIG, **changes: str
 ) -> Iterator[ServerUnderTest]:
-    """A gunicorn of its own, ready to answer; ended by its process id."""
+    """A gunicorn of its own, ready to answer; ended by its process id. `config`: gunicorn's, instead of ours."""
     settings, environment = make_settings(folder, **changes)
     prepare(settings, keys_from)
     server = ServerUnderTest(settings, environment, log=folder / "server.log")
-    start(server, wait_for=wait_for)
+    start(server, wait_for=wait_for, config=config)
     try:
         yield server
     finally:
@@ -144,10 +145,10 @@ def running_server(
         stop(server)
 
 
-def start(server: ServerUnderTest, *, wait_for: str | None = None) -> None:
+def start(server: ServerUnderTest, *, wait_for: str | None = None, config: Path = CONFIG) -> None:
     """Start gunicorn and wait until `/health` (or the URL given) answers."""
     assert server.log is not None
-    command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app"]
+    command = [sys.executable, "-m", "gunicorn", "-c", str(config), "wsgi:app"]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
     with server.log.open("ab") as log:
         server.process = subprocess.Popen(  # a session of its own: one signal ends all workers
