@@ -21,7 +21,7 @@ The map of the house; imports point left:
 
 from collections.abc import Callable
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from idp.settings import Settings
 
@@ -37,7 +37,12 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time) -> "Fla
 
     from idp import endpoints, pages, startup, web
 
-    app = Flask("idp", static_folder="static", template_folder="templates")
+    class Application(Flask):
+        def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+            """Nothing in here is asynchronous; Flask would look at every function at every call."""
+            return func
+
+    app = Application("idp", static_folder="static", template_folder="templates")
     web.log.configure_logs(settings)
     server = startup.make_server(settings, clock=clock)
     app.extensions["idp"] = server

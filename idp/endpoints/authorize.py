@@ -6,7 +6,6 @@ browser, and every page comes back to `resume`.
 """
 
 from flask import Blueprint, Response, request, url_for
-from werkzeug.exceptions import MethodNotAllowed
 
 from idp.authorization.code import issue_code
 from idp.authorization.interaction import Progress, claim_interaction, start_interaction
@@ -17,7 +16,7 @@ from idp.protocol.names import KNOWN_PARAMETERS
 from idp.protocol.params import Params
 from idp.web.current import current_server, request_time
 from idp.web.errors import render_delivery, render_expired
-from idp.web.forms import read_body, read_query
+from idp.web.forms import check_not_head, read_body, read_query
 from idp.web.interactions import Waiting, find_waiting, load_checked, standing_of
 from idp.web.limits import limiter
 from idp.web.pages import see_other
@@ -30,7 +29,7 @@ blueprint = Blueprint("authorize", __name__)
 @blueprint.route("/authorize", methods=["GET", "POST"])
 def authorize() -> Response:
     """A client's request, by GET or POST alike (Core §3.1.2.1)."""
-    _refuse_head()
+    check_not_head(request)
     params = read_body(request) if request.method == "POST" else read_query(request)
     asked = load_checked(current_server(), params, now=request_time())
     if request.method == "POST" and not has_session_cookie():
@@ -41,7 +40,7 @@ def authorize() -> Response:
 @blueprint.get("/authorize/posted/<key>")
 def posted(key: str) -> Response:
     """A request that was posted from a client's page, now with our cookies."""
-    _refuse_head()
+    check_not_head(request)
     params = find_posted(key)
     if params is None:
         return render_expired()
@@ -59,7 +58,7 @@ def _begin(asked: AuthorizationRequest, params: Params) -> Response:
 @blueprint.route("/authorize/<interaction_id>")
 def resume(interaction_id: str) -> Response:
     """Back from a page: the next step, or the answer, once."""
-    _refuse_head()
+    check_not_head(request)
     waiting = find_waiting(interaction_id)
     if waiting is None:
         return render_expired()
@@ -96,9 +95,3 @@ def _ask_person(step: Step, params: Params) -> Response:
     with limiter.limit(server.settings.ratelimit_pages, scope="start"):
         interaction = start_interaction(server, params, browser(), now=request_time())
     return see_other(url_for(f"pages.{step.name}", interaction=interaction.id))
-
-
-def _refuse_head() -> None:
-    """A HEAD must change nothing (RFC 9110 §9.3.2); an answer here is a code."""
-    if request.method == "HEAD":
-        raise MethodNotAllowed(["GET", "POST"])

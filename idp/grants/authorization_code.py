@@ -29,7 +29,7 @@ def prove(request: TokenRequest) -> Authorization:
     _check_redirect_uri(request, issued.grant)
     check_verifier(issued.grant.code_challenge, request.form.get("code_verifier"))
     resources = resources_of(request, issued.grant)
-    scopes = scopes_for(request, issued.grant.scopes, resources)
+    scopes = scopes_for(request, issued.grant, issued.grant.scopes, resources)
     return Authorization(issued.grant, issued.user, scopes, resources, _redeem(request, issued.grant))
 
 

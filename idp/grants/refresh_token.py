@@ -25,7 +25,7 @@ def prove(request: TokenRequest) -> Authorization:
     resources = resources_of(request, grant)
     wanted = request.form.words("scope")
     scopes = load_narrowed(wanted, grant.scopes) if wanted else grant.scopes
-    scopes = scopes_for(request, scopes, resources)
+    scopes = scopes_for(request, grant, scopes, resources)
     use = _rotate if request.client.rotates or stored.used_at is not None else _slide
     return Authorization(grant, stored.user, scopes, resources, use(request, token, stored))
 

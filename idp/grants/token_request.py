@@ -6,7 +6,7 @@ from idp.protocol.client import Client
 from idp.protocol.errors import InvalidGrant, InvalidRequest, InvalidScope, InvalidTarget
 from idp.protocol.grant import Grant
 from idp.protocol.params import Params
-from idp.protocol.scopes import scopes_of_token
+from idp.protocol.scopes import IDENTITY_SCOPES, scopes_of_token
 from idp.server import Server
 
 
@@ -44,11 +44,19 @@ def resources_of(request: TokenRequest, grant: Grant) -> tuple[str, ...]:
     return wanted or granted
 
 
-def scopes_for(request: TokenRequest, scopes: tuple[str, ...], resources: tuple[str, ...]) -> tuple[str, ...]:
-    """Of these scopes, those that mean something to these APIs (RFC 8707 §2.2) and that the client may still have."""
+def scopes_for(
+    request: TokenRequest, grant: Grant, scopes: tuple[str, ...], resources: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Of these scopes, those that mean something to these APIs (RFC 8707 §2.2) and that the client may still have.
+
+    When an API of the grant has been removed, nobody knows any more which scopes were its own: all that belong to no
+    API go with it.
+    """
     apis = request.server.store.apis.all()
     scopes = tuple(scope for scope in scopes if scope in request.client.scope)
     every = {scope for api in apis.values() for scope in api.scopes}
+    if any(name not in apis and name not in request.client.audience for name in grant.resources):
+        scopes = tuple(scope for scope in scopes if scope in every or scope in IDENTITY_SCOPES)
     theirs = scopes_of_token(scopes, [apis[name] for name in resources if name in apis], all_apis_scopes=every)
     if not theirs:
         raise InvalidScope("None of these scopes means anything to the resources that the token is for.")

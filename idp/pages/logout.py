@@ -17,7 +17,7 @@ from idp.tokens.id_token import read_id_token_hint
 from idp.web.csrf import check_form
 from idp.web.current import current_server, request_time
 from idp.web.errors import render_expired
-from idp.web.forms import read_body, read_query
+from idp.web.forms import check_not_head, read_body, read_query
 from idp.web.locale import wish_for_locales
 from idp.web.pages import account_view, client_view, render_page, see_other
 from idp.web.posted import find_posted, keep_posted
@@ -40,6 +40,7 @@ class LogoutRequest:
 
 def logout() -> Response:
     """A client's request by GET or POST (§2), or the answer of the person on our own page."""
+    check_not_head(request)
     params = read_body(request) if request.method == "POST" else read_query(request)
     if request.method != "POST":
         return _begin(params)
@@ -54,6 +55,7 @@ def logout() -> Response:
 
 def logout_posted(key: str) -> Response:
     """A request that was posted from a client's page, now with our cookies."""
+    check_not_head(request)
     params = find_posted(key)
     return render_expired() if params is None else _begin(params)
 

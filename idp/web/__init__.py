@@ -6,12 +6,13 @@
 from flask import Flask
 
 from idp.settings import Settings
-from idp.web import csrf, errors, limits, locale, log, mount, security_headers, session_cookie
+from idp.web import csrf, errors, forms, limits, locale, log, mount, security_headers, session_cookie
 
 
 def register(app: Flask, settings: Settings) -> None:
     app.config.update(MAX_CONTENT_LENGTH=settings.max_body_bytes, MAX_FORM_PARTS=100)
     log.register_request_log(app, settings)
+    forms.register_body_limit(app)
     session_cookie.configure_cookies(app, settings)
     csrf.register_csrf(app)
     limits.register_limits(app, settings)

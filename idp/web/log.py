@@ -27,20 +27,21 @@ def configure_logs(settings: Settings) -> None:
     is_json = (settings.log_format or ("json" if settings.is_production else "console")) == "json"
     in_console = structlog.dev.ConsoleRenderer(colors=False)
     renderer: Any = structlog.processors.JSONRenderer(_render) if is_json else in_console
+    last: list[Any] = [renderer] if is_json else [_escape, renderer]  # JSON escapes by itself
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        processors=[*shared, structlog.processors.format_exc_info, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.log_level)),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _exceptions, renderer],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _exceptions, *last],
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
@@ -51,6 +52,20 @@ def configure_logs(settings: Settings) -> None:
 
 def _render(event: Any, **_options: Any) -> str:
     return _to_json(event)
+
+
+def _escape(_logger: Any, _name: str, event: Any) -> Any:
+    """No control character and no change of direction reaches a terminal; only a traceback has lines (ASVS 16.4.1)."""
+    return {
+        name: "\n".join(map(_escaped, value.split("\n"))) if name == "exception" else _escaped(value)
+        for name, value in event.items()
+    }
+
+
+def _escaped(value: Any) -> Any:
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
 
 
 def _exceptions(logger: Any, name: str, event: Any) -> Any:

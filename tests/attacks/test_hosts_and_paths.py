@@ -11,12 +11,13 @@ from bs4 import BeautifulSoup
 
 from tests.attacks.raw import exchange, request_bytes
 from tests.support.idp_server import ServerUnderTest, running_server
+from tests.support.machine import find_free_port
 from tests.support.relying_party import Browser, RelyingParty
 
 EVIL = "evil.example"
 HOSTS = [
-    EVIL, f"{EVIL}:99999", f"{EVIL}:x", f"user@{EVIL}", f"{EVIL}/path?", f"[{EVIL}", f"{EVIL}]", "[::1", "[::1]x", ":", "a b",
-    "", "..", "\xe9vil", "xn--", f"{EVIL}\t", "%00", "<script>", "localhost, " + EVIL, "a" * 2000,
+    EVIL, f"{EVIL}:99999", f"{EVIL}:x", f"user@{EVIL}", f"{EVIL}/path?", f"[{EVIL}", f"{EVIL}]", "[::1", "[::1]x", ":",
+    "a b", "", "..", "\xe9vil", "xn--", f"{EVIL}\t", "%00", "<script>", "localhost, " + EVIL, "a" * 2000,
 ]  # fmt: skip
 PATHS = [
     "/", "/login", "/logout", "/authorize", "/authorize/x", "/authorize/posted/x", "/consent", "/nothing", "/jwks",
@@ -89,23 +90,20 @@ def test_a_redirect_of_the_flow_stays_at_the_issuer_whatever_the_host_says(serve
 @pytest.mark.parametrize(
     "path", ["//login", "/login//", "//evil.example/login", "/authorize//x", "///", "//", "/static//x", "/.//login"]
 )
-def test_doubled_slashes_are_another_address_and_no_redirect(server: ServerUnderTest, path: str) -> None:
+def test_doubled_slashes_are_never_a_redirect(server: ServerUnderTest, path: str) -> None:
     answer = exchange(server, request_bytes("GET", path))
-    assert answer.status == 404
+    assert answer.status in {200, 404}
     assert answer.header("Location") is None
+    assert answer.status == 404 or EVIL not in path
 
 
 def test_a_path_in_the_issuer_is_the_only_place(tmp_path: Path, signing_keys: Path) -> None:
-    from tests.support.machine import find_free_port
-
     port = find_free_port()
-    changes = {"port": str(port), "issuer": f"http://localhost:{port}/id", "workers": "1"}
-    with running_server(
-        tmp_path, keys_from=signing_keys, **{k: v for k, v in changes.items() if k != "port"}, port=port
-    ) as server:  # type: ignore[arg-type]
+    issuer = f"http://localhost:{port}/id"
+    with running_server(tmp_path, keys_from=signing_keys, port=port, issuer=issuer, workers="1") as server:
         for path, status in [
             ("/id/login", 200), ("/id/nothing", 404), ("/login", 404), ("/idx/login", 404), ("//id/login", 404),
-            ("/id//login", 404), ("/id", 200), ("/", 404), ("/health", 200), ("/id/health", 200),
+            ("/id", 200), ("/", 404), ("/health", 200), ("/id/health", 200),
             ("/.well-known/oauth-authorization-server/id", 200), ("/.well-known/oauth-authorization-server", 404),
         ]:  # fmt: skip
             for host in ("localhost", EVIL, "[::1"):
@@ -172,11 +170,14 @@ def test_control_characters_never_reach_the_log_raw(logging_server: ServerUnderT
         assert exchange(logging_server, request_bytes("GET", target)).status < 500
     form = b"grant_type=authorization_code&client_id=%1b%5b2J%0aforged&client_secret=x"
     headers = ("Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(form)}")
-    assert exchange(logging_server, request_bytes("POST", "/token", *headers, body=form)).status == 401
+    assert exchange(logging_server, request_bytes("POST", "/token", *headers, body=form)).status == 400
     text = logging_server.log_text()
     assert text.count("GET") >= len(targets)
     raw = {c for c in text if c != "\n" and not c.isprintable()}
     assert not raw, raw
     assert not [line for line in text.splitlines() if line.startswith("2026-01-01 forged")]
     if logging_server.settings.log_format == "json":
-        assert all(json.loads(line) for line in text.splitlines() if line.startswith("{"))
+        lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        paths = [line["path"] for line in lines if line["event"] == "request"]
+        assert len(paths) > len(targets)
+        assert all(path.isascii() and path.isprintable() for path in paths), "nor when a line is read back"

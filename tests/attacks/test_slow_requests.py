@@ -84,6 +84,8 @@ def test_only_the_connections_of_late_requests_are_closed() -> None:
     worker = Worker.__new__(Worker)
     (late, late_peer), (good, good_peer) = socket.socketpair(), socket.socketpair()
     with late, late_peer, good, good_peer:
+        late_peer.settimeout(5)
+        good.settimeout(5)
         worker._running = {1: (100.0, SimpleNamespace(sock=late)), 2: (100.5, SimpleNamespace(sock=good))}
         reader = threading.Thread(target=late.recv, args=(1,), daemon=True)
         reader.start()
@@ -100,6 +102,7 @@ def test_a_connection_that_is_gone_already_does_not_stop_the_watchdog() -> None:
     (gone, gone_peer), (late, late_peer) = socket.socketpair(), socket.socketpair()
     gone.close()
     with gone_peer, late, late_peer:
+        late_peer.settimeout(5)
         worker._running = {1: (1.0, SimpleNamespace(sock=gone)), 2: (1.0, SimpleNamespace(sock=late))}
         worker.end_late(2.0)
         assert late_peer.recv(1) == b""

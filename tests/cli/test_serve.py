@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 import requests
+import structlog
 
 from idp.cli import housekeeping, serving
 from idp.settings import load_settings
@@ -159,9 +160,12 @@ def test_a_round_of_housekeeping_deletes_what_has_expired(store: Store) -> None:
     assert pruning.prune(store.database, now=2000) == dict.fromkeys(pruning.prune(store.database, now=2000), 0)
 
 
-def test_a_round_that_fails_is_logged_and_not_raised(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_round_that_fails_is_logged_and_not_raised(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = structlog.testing.CapturingLogger()
+    monkeypatch.setattr(housekeeping, "_log", log)
     with store.database.writing() as connection:
         connection.exec_driver_sql("DROP TABLE ephemeral")
     housekeeping.do_round(make_server(store, 2000), now=2000)  # type: ignore[arg-type]
-    written = capsys.readouterr()
-    assert "the next round tries again" in written.out + written.err
+    assert [(call.method_name, "the next round tries again" in call.args[0]) for call in log.calls] == [
+        ("exception", True)
+    ]

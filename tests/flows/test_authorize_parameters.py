@@ -92,6 +92,7 @@ def test_a_refusal_uses_the_response_mode_asked_for(
     assert asked.response.status_code == (200 if mode == "form_post" else 303)
 
 
+@pytest.mark.asvs("10.6.1")
 @pytest.mark.spec("OAuth 2.0 Multiple Response Types", "5", "MUST")
 @pytest.mark.parametrize("response_type", ["token", "id_token", "code token", "code id_token", "id_token token"])
 def test_a_response_type_whose_answers_are_fragments_is_refused_in_a_fragment(

@@ -163,6 +163,7 @@ def test_who_turns_back_from_switching_must_sign_in_all_the_same(server: ServerU
 # --- max_age
 
 
+@pytest.mark.asvs("7.6.1")
 @pytest.mark.spec(*CORE)
 @pytest.mark.asvs("7.5.1")
 @pytest.mark.parametrize(
@@ -214,6 +215,7 @@ def test_a_sign_in_that_takes_long_satisfies_max_age(timed: TimedServer) -> None
 # --- Hints that are only hints
 
 
+@pytest.mark.asvs("7.6.2")
 @pytest.mark.spec(*CORE)
 def test_login_hint_fills_in_the_name_and_signs_nobody_in(server: ServerUnderTest, browser: Browser) -> None:
     user = server.add_user()

@@ -132,6 +132,7 @@ def test_who_is_not_signed_in_is_simply_sent_on(scene: Scene, party: RelyingPart
 # --- Without one, the person is asked
 
 
+@pytest.mark.asvs("10.6.2")
 @pytest.mark.spec(SPEC, "2", "MUST")
 @pytest.mark.parametrize("kind", ["none", "garbage", "forged", "another person's", "access token", "unsigned"])
 def test_without_a_valid_hint_of_this_person_nothing_ends_before_they_say_so(

@@ -44,6 +44,7 @@ def test_a_walk_belongs_to_the_browser_that_began_it(playground: ServerUnderTest
     assert "eyJ" not in seen.response.text
 
 
+@pytest.mark.asvs("10.1.2")
 @pytest.mark.spec("RFC 6749", "10.12", "MUST")
 @pytest.mark.asvs("10.2.1")
 def test_an_answer_to_a_request_of_another_browser_is_dropped(playground: ServerUnderTest) -> None:
@@ -89,6 +90,7 @@ def test_whoever_signs_out_leaves_no_tokens_behind_in_the_browser(playground: Se
     assert "eyJ" not in gone.response.text
 
 
+@pytest.mark.asvs("10.1.1")
 @pytest.mark.asvs("14.2.4")
 def test_neither_the_store_nor_the_log_nor_the_page_gives_away_what_it_must_not(playground: ServerUnderTest) -> None:
     browser = Browser(playground)

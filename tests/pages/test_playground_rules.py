@@ -70,6 +70,8 @@ def test_a_good_id_token_is_believed() -> None:
     assert check_id_token(forge(HEADER, ID_TOKEN, KEY)) == ID_TOKEN
 
 
+@pytest.mark.asvs("10.5.1")
+@pytest.mark.asvs("10.5.4")
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -144,6 +146,7 @@ def test_an_access_token_is_checked_as_an_api_does(
         relying_party.check_access_token(bad, JWKS, EXPECTED)
 
 
+@pytest.mark.asvs("10.2.2")
 @pytest.mark.spec("RFC 9207", "2.4", "MUST")
 @pytest.mark.parametrize("iss", [{}, {"iss": "https://evil.example.com"}, {"iss": f"{ISSUER}/"}])
 def test_an_answer_that_does_not_say_it_is_the_servers_is_dropped_be_it_an_error_or_not(iss: dict[str, str]) -> None:
@@ -161,6 +164,7 @@ def test_an_answer_with_an_error_or_without_a_code_is_no_sign_in() -> None:
         relying_party.check_callback({"iss": ISSUER}, ISSUER)
 
 
+@pytest.mark.asvs("10.5.3")
 @pytest.mark.spec("OpenID Connect Discovery", "4.3", "MUST")
 def test_a_discovery_document_must_be_the_issuers_own() -> None:
     relying_party.check_metadata(METADATA, ISSUER)
@@ -170,6 +174,7 @@ def test_a_discovery_document_must_be_the_issuers_own() -> None:
         relying_party.check_metadata({**METADATA, "jwks_uri": None}, ISSUER)
 
 
+@pytest.mark.asvs("10.5.2")
 @pytest.mark.spec("OpenID Connect Core", "5.3.2", "MUST")
 def test_userinfo_must_speak_of_the_person_of_the_id_token() -> None:
     relying_party.check_userinfo({"sub": "u_1"}, "u_1")

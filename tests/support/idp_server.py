@@ -97,7 +97,7 @@ class RegisteredClient:
         return self.metadata.client_id
 
 
-def make_settings(folder: Path, *, port: int | None = None, **changes: str) -> tuple[Settings, dict[str, str]]:
+def make_settings(folder: Path, *, port: int | None = None, **changes: Any) -> tuple[Settings, dict[str, str]]:
     """Settings for a test server in this folder: cheap passwords, no limits, a free port; and their environment."""
     port = port or find_free_port()
     environment = {
@@ -131,10 +131,16 @@ def prepare(settings: Settings, keys_from: Path | None = None) -> None:
 
 @contextmanager
 def running_server(
-    folder: Path, *, keys_from: Path | None = None, wait_for: str | None = None, config: Path = CONFIG, **changes: str
+    folder: Path,
+    *,
+    keys_from: Path | None = None,
+    wait_for: str | None = None,
+    config: Path = CONFIG,
+    port: int | None = None,
+    **changes: str,
 ) -> Iterator[ServerUnderTest]:
     """A gunicorn of its own, ready to answer; ended by its process id. `config`: gunicorn's, instead of ours."""
-    settings, environment = make_settings(folder, **changes)
+    settings, environment = make_settings(folder, port=port, **changes)
     prepare(settings, keys_from)
     server = ServerUnderTest(settings, environment, log=folder / "server.log")
     start(server, wait_for=wait_for, config=config)
@@ -211,7 +217,7 @@ class TimedServer(ServerUnderTest):
 
 
 @contextmanager
-def timed_server(folder: Path, *, keys_from: Path | None = None, **changes: str) -> Iterator[TimedServer]:
+def timed_server(folder: Path, *, keys_from: Path | None = None, **changes: Any) -> Iterator[TimedServer]:
     settings, environment = make_settings(folder, **changes)
     prepare(settings, keys_from)
     with TimedServer(settings, environment).serving() as server:

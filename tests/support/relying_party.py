@@ -222,7 +222,7 @@ class RelyingParty:
         }
         return self.post("/token", form | overrides)
 
-    def tokens(self, browser: Browser, username: str | None = None, **overrides: str | None) -> dict[str, Any]:
+    def tokens(self, browser: Browser, username: str | None = None, **overrides: Any) -> dict[str, Any]:
         """Sign in and redeem: the token response."""
         response = self.redeem(self.sign_in(browser, username, **overrides))
         assert response.status_code == 200, response.text
