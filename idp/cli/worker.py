@@ -11,10 +11,11 @@ import threading
 import time
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
 REQUEST_SECONDS = 20.0  # longer than anything we do: waiting for a password hash, fetching a client's keys
 CHECK_SECONDS = 1.0
+FIRST_BYTE_SECONDS = 0.01  # a connection that stays silent waits in the poller, not in a thread (gunicorn: 5 s)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -25,6 +26,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle(self, conn: Any) -> Any:
         """One request on one connection, in a thread of its own."""
+        if not conn.initialized and not conn.wait_for_data(FIRST_BYTE_SECONDS):
+            return _DEFER
         me = threading.get_ident()
         self._running[me] = (time.monotonic() + REQUEST_SECONDS, conn)
         try:

@@ -80,6 +80,22 @@ def test_half_sent_requests_on_every_thread_hold_the_server_up_only_for_the_time
     assert requests.get(impatient.url("/jwks"), timeout=10).status_code == 200
 
 
+@pytest.mark.slow
+@pytest.mark.asvs("13.1.3")
+def test_connections_that_stay_silent_hold_no_thread(impatient: ServerUnderTest) -> None:
+    connections = [connect(impatient) for _ in range(THREADS * 10)]
+    try:
+        began = time.monotonic()
+        assert requests.get(impatient.url("/health"), timeout=10).status_code == 200
+        assert time.monotonic() - began < 2
+        time.sleep(2.5)  # longer than a request may take
+        connections[0].sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert connections[0].recv(100).startswith(b"HTTP/1.1 200"), "who speaks late is answered all the same"
+    finally:
+        for connection in connections:
+            connection.close()
+
+
 def test_only_the_connections_of_late_requests_are_closed() -> None:
     worker = Worker.__new__(Worker)
     (late, late_peer), (good, good_peer) = socket.socketpair(), socket.socketpair()
