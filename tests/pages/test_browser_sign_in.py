@@ -266,8 +266,12 @@ def test_a_reload_in_the_middle_loses_nothing(
     page.goto(authorize_url(server, client, **params))
     page.reload()
     sign_in(page, user.username, "wrong")
+    page.wait_for_selector("#error-summary")
+    page.wait_for_load_state("load")  # a reload while the page still comes would be told there is none
     page.reload()
     sign_in(page, user.username)
+    page.wait_for_selector("#consent-page")
+    page.wait_for_load_state("load")
     page.reload()
     page.click("#allow")
     at_client(page)
