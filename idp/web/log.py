@@ -74,6 +74,7 @@ def _exceptions(logger: Any, name: str, event: Any) -> Any:
 
 def register_request_log(app: Flask, settings: Settings) -> None:
     trusted = load_networks(settings.trusted_proxies)
+    log = _log.bind()  # resolved once, now that structlog is configured
 
     @app.before_request
     def _begin() -> None:
@@ -89,7 +90,7 @@ def register_request_log(app: Flask, settings: Settings) -> None:
             return response
         response.headers["X-Request-Id"] = g.request_id
         took = round((time.perf_counter() - g.began) * 1000, 1)
-        _log.info("request", method=request.method, path=quote(request.path), status=response.status_code, ms=took)
+        log.info("request", method=request.method, path=quote(request.path), status=response.status_code, ms=took)
         return response
 
 

@@ -27,6 +27,8 @@ def load_networks(trusted: Sequence[str]) -> tuple[Network, ...]:
 def client_address(environ: dict[str, Any], trusted: Sequence[Network]) -> str:
     """The last address that no trusted proxy vouches away."""
     peer = str(environ.get("REMOTE_ADDR") or "unknown")
+    if not trusted and ":" not in peer:
+        return peer
     address = str(_parse(peer) or peer)
     if not trusted or not _is_trusted(address, trusted):
         return address

@@ -35,8 +35,8 @@ def register_security_headers(app: Flask, settings: Settings) -> None:
     @app.after_request
     def _add(response: Response) -> Response:
         headers = response.headers
-        for name, value in common.items():
-            headers.setdefault(name, value)
+        present = {name for name, _ in headers}
+        headers.extend([pair for pair in common.items() if pair[0] not in present])
         if response.mimetype == "text/html":
             headers["Content-Security-Policy"] = _PAGE_CSP.format(images=images, targets=g.get("form_targets", ""))
             if "form_targets" not in g:
