@@ -237,11 +237,6 @@ class Settings(BaseSettings):
         return self.issuer.startswith("https://")
 
     @property
-    def issuer_path(self) -> str:
-        """The path in the issuer, without a slash at its end; empty when there is none."""
-        return urlsplit(self.issuer).path
-
-    @property
     def playground_enabled(self) -> bool:
         return not self.is_production if self.playground is None else self.playground
 

@@ -20,8 +20,6 @@ from idp.protocol.redirect_uri import matches_redirect_uri
 from idp.server import Server
 from idp.tokens.id_token import read_id_token_hint
 
-REPEATABLE = frozenset({"resource"})
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
