@@ -3,7 +3,7 @@
 The map of the house; imports point left:
 
     settings <- protocol <- outbound <- jose <- store <- server <- tokens <-
-        {client_auth grants authorization accounts} <- web <- {endpoints pages} <- create_app
+        {client_auth grants authorization upstream accounts sandbox} <- web <- {endpoints pages} <- create_app
 
 - `settings`       every setting once
 - `protocol`       the specifications' words and pure rules
@@ -13,7 +13,9 @@ The map of the house; imports point left:
 - `server`         what a request may use, named together
 - `tokens`         what stands in tokens; `issue` is the only place that mints
 - `client_auth`    METHODS; `grants`: GRANTS; `authorization`: CHECKS, STEPS, RESPONSE_MODES
-- `accounts`       people's passwords and sign-in
+- `upstream`       PROVIDERS: sign-in with Google, Facebook, Discord, Apple, GitHub, Microsoft, any OpenID provider
+- `accounts`       people's passwords, sign-in, links to other providers
+- `sandbox`        stand-ins for those providers, for development and tests; never loaded in production
 - `web`            HTTP that endpoints and pages share
 - `endpoints`      for machines; `pages`: for people
 - `cli`            the command `idp`; `migrations`: the database schema
@@ -47,6 +49,7 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time) -> "Fla
     server = startup.make_server(settings, clock=clock)
     app.extensions["idp"] = server
     app.extensions["idp.passwords"] = startup.make_passwords(settings)
+    app.extensions["idp.upstreams"] = startup.make_upstreams(settings)
     web.register(app, settings)
     app.register_blueprint(endpoints.blueprint)
     app.register_blueprint(endpoints.authorize_blueprint)

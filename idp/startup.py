@@ -13,6 +13,9 @@ from idp.settings import ConfigurationError, Settings, load_settings
 from idp.store import Store, open_store
 from idp.store.database import DatabaseUrlError
 from idp.store.schema import is_current
+from idp.upstream import PROVIDERS
+from idp.upstream.connection import load_connections, sandbox_hosts
+from idp.upstream.upstreams import Upstreams
 
 DEMO_CLIENT_IDS = ("demo-web", "demo-spa", "demo-mobile")
 DEMO_USERNAME = "demo"
@@ -33,6 +36,7 @@ def make_server(settings: Settings, *, clock: Callable[[], float]) -> Server:
     problems: list[str] = []
     store = _open_store(settings, problems)
     keys = _open_keys(settings, problems)
+    problems += load_connections(settings.upstream, PROVIDERS, settings.issuer)[1]
     if settings.is_production:
         problems += _demo_problems(store) if store is not None else []
     if problems or store is None or keys is None:
@@ -54,9 +58,18 @@ def make_passwords(settings: Settings) -> Passwords:
     return passwords
 
 
+def make_upstreams(settings: Settings) -> Upstreams:
+    """The connections with other providers; what they need is loaded now when there are some, and never otherwise."""
+    connections, _ = load_connections(settings.upstream, PROVIDERS, settings.issuer)
+    upstreams = Upstreams(settings, connections, make_fetcher(settings))
+    if connections:
+        upstreams.warm_up()
+    return upstreams
+
+
 def make_fetcher(settings: Settings) -> OutboundFetcher:
     return OutboundFetcher(
-        allowed_hosts=settings.outbound_allowed_hosts,
+        allowed_hosts=(*settings.outbound_allowed_hosts, *sandbox_hosts(settings.upstream)),
         ca_bundle=settings.outbound_ca_bundle,
         timeout=settings.outbound_timeout,
     )
@@ -102,6 +115,7 @@ def _stored_problems(settings: Settings) -> list[str]:
     problems: list[str] = []
     store = _open_store(settings, problems)
     _open_keys(settings, problems)
+    problems += load_connections(settings.upstream, PROVIDERS, settings.issuer)[1]
     if store is not None:
         problems += _demo_problems(store) if settings.is_production else []
         store.database.dispose()

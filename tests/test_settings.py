@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from idp.settings import ConfigurationError, Settings, load_settings
+from idp.settings import ConfigurationError, Settings, is_secret, load_settings
 from tests.cli.environment import clean_environment
 from tests.support import settings_documents
 
@@ -77,7 +77,7 @@ def test_a_list_is_written_with_commas_or_spaces() -> None:
     assert settings.trusted_proxies == ("10.0.0.1", "10.1.0.0/16", "::1")
 
 
-@pytest.mark.parametrize("name", [name for name in Settings.model_fields if settings_documents.is_secret(name)])
+@pytest.mark.parametrize("name", [name for name in Settings.model_fields if is_secret(name)])
 def test_every_secret_can_come_from_a_file(here: Path, name: str) -> None:
     value = {"database_url": "sqlite:///other.db", "redis_url": "redis://127.0.0.1/3"}.get(name, SECRET)
     (here / "secret").write_text(value + "\n", "utf-8")

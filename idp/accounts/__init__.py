@@ -1,2 +1,4 @@
-"""Accounts of people: passwords and how they are checked. Later rooms: registration, recovery, linking, second
-factors."""
+"""Accounts of people: passwords and how they are checked, links to other providers.
+
+Later rooms: registration, recovery, second factors.
+"""

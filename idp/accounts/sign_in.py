@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from idp.accounts.passwords import MAX_PASSWORD_LENGTH, Passwords
 from idp.protocol.errors import TemporarilyUnavailable
 from idp.protocol.identity import User
-from idp.protocol.names import ACR_ONE_FACTOR, AMR_PASSWORD
+from idp.protocol.names import ACR_FEDERATED, ACR_ONE_FACTOR, AMR_FEDERATED, AMR_PASSWORD
 from idp.store import Store
 from idp.store.sessions import SignIn
 
@@ -42,3 +42,10 @@ def try_password(store: Store, passwords: Passwords, login: str, password: str, 
 def by_password(user: User, *, address: str | None, user_agent: str | None) -> SignIn:
     """What a session made by a password alone may say of itself: one factor."""
     return SignIn(user.id, ACR_ONE_FACTOR, (AMR_PASSWORD,), address, user_agent)
+
+
+def by_upstream(
+    user: User, upstream: str, auth_time: int | None, *, address: str | None, user_agent: str | None
+) -> SignIn:
+    """What a session made by another provider may say of itself: that somebody else vouched, and since when."""
+    return SignIn(user.id, ACR_FEDERATED, (AMR_FEDERATED,), address, user_agent, upstream, auth_time)

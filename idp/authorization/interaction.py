@@ -19,13 +19,16 @@ KIND = "interaction"
 @dataclass(frozen=True, slots=True)
 class Progress:
     """What was done for this request: the session that signed in for it, an account chosen, a consent given, or all of
-    it refused."""
+    it refused. `hint_followed`: the person was sent to the provider of `idp_hint` once. `pending_link`: an account at a
+    provider that waits to be linked after a sign-in."""
 
     signed_in_sid: str | None = None
     chose_account: bool = False
     switches_account: bool = False
     consented_user_id: str | None = None
     refused: bool = False
+    hint_followed: bool = False
+    pending_link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

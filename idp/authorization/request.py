@@ -59,6 +59,11 @@ class AuthorizationRequest:
         return self.target.client
 
     @property
+    def essential_acr(self) -> frozenset[str]:
+        """The values of which one must be met (Core §5.5.1.1); empty when none is essential."""
+        return frozenset(map(str, self.claims.wanted_values("acr"))) if self.claims.is_essential("acr") else frozenset()
+
+    @property
     def nonce(self) -> str | None:
         return self.params.get("nonce")
 

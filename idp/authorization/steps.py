@@ -11,7 +11,13 @@ from idp.authorization.interaction import Progress
 from idp.authorization.request import AuthorizationRequest
 from idp.protocol.claims import claims_of_scopes
 from idp.protocol.client import Client
-from idp.protocol.errors import AccountSelectionRequired, ConsentRequired, LoginRequired, OAuthError
+from idp.protocol.errors import (
+    AccountSelectionRequired,
+    ConsentRequired,
+    InteractionRequired,
+    LoginRequired,
+    OAuthError,
+)
 from idp.protocol.identity import Session, User
 from idp.protocol.redirect_uri import LOOPBACK_IP_LITERALS, host_of
 from idp.protocol.scopes import OPENID
@@ -31,7 +37,7 @@ class Standing:
 
     @property
     def has_just_signed_in(self) -> bool:
-        """Whether the person of this session gave their password for this very request."""
+        """Whether the person of this session proved who they are for this very request."""
         return self.session is not None and self.progress.signed_in_sid == self.session.sid
 
 
@@ -54,13 +60,32 @@ def needs_login(standing: Standing) -> bool:
         if standing.has_just_signed_in:
             raise LoginRequired("Another person signed in than the one that the client asked for.")
         return True
-    if standing.has_just_signed_in:
-        return False
+    if not request.client.allows_upstream(session.upstream) or not meets_acr(standing):
+        return True
+    return not standing.has_just_signed_in and needs_new_proof(standing, session)
+
+
+def needs_new_proof(standing: Standing, session: Session) -> bool:
+    """Core §3.1.2.1: prompt=login, another account, or a `max_age` that this session is too old for."""
+    request = standing.request
     if standing.progress.switches_account or "login" in request.prompt:
         return True
     if request.max_age is None:
         return False
+    if session.auth_time_unproven:
+        return True  # nobody knows when the person proved themselves, so no age is young enough
     return request.max_age == 0 or standing.now - session.auth_time > request.max_age
+
+
+def meets_acr(standing: Standing) -> bool:
+    """Core §5.5.1.1: an essential `acr` is met by this session, or the person signs in by other means."""
+    wanted = standing.request.essential_acr
+    return not wanted or (standing.session is not None and standing.session.acr in wanted)
+
+
+def needs_link(standing: Standing) -> bool:
+    """Whether somebody who came over another provider has signed in the old way, and may link the two now."""
+    return standing.progress.pending_link is not None and standing.has_just_signed_in
 
 
 def needs_account_choice(standing: Standing) -> bool:
@@ -104,6 +129,7 @@ def is_identity_assured(client: Client, redirect_uri: str) -> bool:
 
 STEPS: tuple[Step, ...] = (
     Step("login", "/login", needs_login, LoginRequired),
+    Step("link", "/link", needs_link, InteractionRequired),
     Step("select_account", "/select-account", needs_account_choice, AccountSelectionRequired),
     Step("consent", "/consent", needs_consent, ConsentRequired),
 )

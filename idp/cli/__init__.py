@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "apis": ("idp.cli.apis", "The APIs that access tokens are for, and their scopes."),
     "users": ("idp.cli.users", "The people who sign in."),
     "keys": ("idp.cli.keys", "The keys that tokens are signed with."),
+    "sandbox": ("idp.cli.sandbox", "Stand-ins for other providers, for development."),
     "db": ("idp.cli.db", "The database: its schema, and what has expired."),
 }
 

@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from idp.accounts.identifiers import new_user_id
 from idp.accounts.passwords import Passwords
 from idp.cli import demo
-from idp.cli.identifiers import new_client_secret, new_password, new_user_id
+from idp.cli.identifiers import new_client_secret, new_password
 from idp.jose.encryption import SecretBox
 from idp.protocol.client import Client, ClientSecret
 from idp.settings import ConfigurationError, Settings

@@ -61,7 +61,7 @@ def gunicorn_options(settings: Settings) -> dict[str, Any]:
         "bind": addresses(settings),
         "workers": settings.workers or os.cpu_count() or 1,
         "worker_class": Worker,
-        "threads": settings.threads,
+        "threads": settings.threads + (settings.upstream_concurrency if settings.upstream else 0),
         "preload_app": True,
         "keepalive": KEEP_ALIVE_SECONDS,
         "timeout": 30,

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from idp.accounts.identifiers import new_user_id
 from idp.accounts.passwords import MAX_PASSWORD_LENGTH
 from idp.cli.command import Refused
-from idp.cli.identifiers import new_user_id
 from idp.store.users import PROFILE_CLAIMS, NewUser
 
 MIN_PASSWORD_LENGTH = 8

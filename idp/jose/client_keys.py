@@ -1,8 +1,9 @@
-"""Tokens signed by clients: with a key of their own or with their secret (RFC 7523, OpenID Connect Core section 9).
+"""Tokens signed by others: by clients with a key of their own or with their secret (RFC 7523, OpenID Connect Core
+section 9), and by the providers upstream (OpenID Connect Core section 3.1.3.7).
 
-Owns the verification. Keys come from the client's registration only: the header members jwk, jku, x5u and x5c are
-never looked at (RFC 8725 sections 3.9 and 3.10). For keys behind a ``jwks_uri``: how old our copy may grow, how often
-it may be fetched, and what happens while the client's server is slow or down; what a fetch may reach is the
+Owns the verification. Keys come from a registration or from configuration only: the header members jwk, jku, x5u and
+x5c are never looked at (RFC 8725 sections 3.9 and 3.10). For keys behind a ``jwks_uri``: how old our copy may grow, how
+often it may be fetched, and what happens while the server that has them is slow or down; what a fetch may reach is the
 matter of ``idp.outbound``. The claims are the caller's business.
 """
 
@@ -53,23 +54,23 @@ class UnknownKey(InvalidToken):
 def verify_with_keys(token: str, jwks: Mapping[str, Any], *, algs: Collection[str]) -> dict[str, Any]:
     """The claims of a token signed with a private key whose public half is in `jwks`; raises InvalidToken otherwise.
 
-    `algs` are the algorithms that the client may use, as its registration says. A kid in the header chooses the key;
-    without one, every key that fits the algorithm is tried (OpenID Connect Core section 10.1). UnknownKey, a kind of
-    InvalidToken, is raised when a newer JWKS could make the difference.
+    `algs` are the algorithms that the signer may use, as its registration or our configuration says. A kid in the
+    header chooses the key; without one, every key that fits the algorithm is tried (OpenID Connect Core section 10.1).
+    UnknownKey, a kind of InvalidToken, is raised when a newer JWKS could make the difference.
     """
     parts = load_compact(token)
     algorithm = _load_algorithm(parts, algs, CLIENT_KEY)
     try:
         keys = [jwk for jwk in load_keys(jwks) if is_usable(jwk, algorithm)]
     except InvalidKeys:
-        raise InvalidToken("the client's key set is malformed") from None
+        raise InvalidToken("the key set is malformed") from None
     if parts.kid is not None:
         named = [jwk for jwk in keys if jwk.get("kid") == parts.kid]
         keys = named or [jwk for jwk in keys if "kid" not in jwk]
     if any(_is_signed_by(jwk, parts, algorithm) for jwk in keys):
         return parts.claims
     if parts.kid is None or not keys:
-        raise UnknownKey("none of the client's keys verifies the signature")
+        raise UnknownKey("none of the keys verifies the signature")
     raise InvalidToken("the signature is wrong")
 
 
@@ -90,7 +91,7 @@ def verify_with_secret(token: str, secret: str, *, algs: Collection[str]) -> dic
 
 def _load_algorithm(parts: CompactToken, algs: Collection[str], table: Mapping[str, Algorithm]) -> Algorithm:
     if parts.alg not in algs or parts.alg not in table:
-        raise InvalidToken("the algorithm is not one that the client may use")
+        raise InvalidToken("the algorithm is not one that may be used")
     return table[parts.alg]
 
 
@@ -102,7 +103,7 @@ def _is_signed_by(jwk: Mapping[str, Any], parts: CompactToken, algorithm: Algori
 
 
 class KeysUnavailable(InvalidToken):
-    """The client's keys cannot be had at the moment, and no copy is young enough to stand in for them."""
+    """The keys cannot be had at the moment, and no copy is young enough to stand in for them."""
 
 
 @dataclass
@@ -118,7 +119,7 @@ class _Copy:
 class RemoteKeys:
     """Verifies with fetched key sets. All times are seconds.
 
-    A copy is used for `ttl` without asking, and for `stale_for` when the client's server fails. Neither an unknown
+    A copy is used for `ttl` without asking, and for `stale_for` when the server of the keys fails. Neither an unknown
     kid nor a failure makes us fetch a URI more often than every `floor`. One thread fetches; the others go on with
     the copy there is, and wait for it only when it cannot answer them.
     """
@@ -171,7 +172,7 @@ class RemoteKeys:
 
     def _load_jwks(self, copy: _Copy) -> Mapping[str, Any]:
         if copy.jwks is None or not self._is_good(copy):
-            raise KeysUnavailable("the client's keys could not be fetched")
+            raise KeysUnavailable("the keys could not be fetched")
         return copy.jwks
 
     def _renew(self, copy: _Copy, uri: str, *, wait: bool) -> None:
@@ -190,7 +191,7 @@ class RemoteKeys:
             if not isinstance(jwks.get("keys"), list):
                 raise FetchRefused("the answer is not a JWKS")
         except FetchRefused as refusal:
-            _log.warning("The keys of a client could not be fetched: %s", refusal)
+            _log.warning("The keys could not be fetched: %s", refusal)
         else:
             copy.jwks = jwks
             copy.fetched_at = self._monotonic()

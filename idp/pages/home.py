@@ -22,6 +22,7 @@ def home() -> Response:
         is_development=not server.settings.is_production,
         account=account_view(user),
         logout_url=url_for("pages.logout"),
+        account_url=url_for("pages.account"),
         demo=_demo(),
     )
 

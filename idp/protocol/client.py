@@ -25,7 +25,8 @@ class Client:
     """A registered client. Names are those of the registries where they exist.
 
     Lifetimes are seconds; None means the server's default. `audience`: the APIs its tokens are for when it asks for
-    none; `serves`: the APIs that it is itself, whose tokens it may introspect.
+    none; `serves`: the APIs that it is itself, whose tokens it may introspect. `upstreams`: the connections over which
+    people may sign in to it; none named means all.
     """
 
     client_id: str
@@ -56,6 +57,7 @@ class Client:
     audience: tuple[str, ...] = ()
     serves: tuple[str, ...] = ()
     web_origins: tuple[str, ...] = ()
+    upstreams: tuple[str, ...] = ()
     access_token_lifetime: int | None = None
     id_token_lifetime: int | None = None
     refresh_token_lifetime: int | None = None
@@ -77,6 +79,10 @@ class Client:
     def rotates(self) -> bool:
         """RFC 9700 §4.14.2: public clients always rotate their refresh tokens."""
         return self.is_public or self.rotate_refresh_tokens
+
+    def allows_upstream(self, name: str | None) -> bool:
+        """Whether somebody who signed in over this connection (None: here, by password) may go on to this client."""
+        return name is None or not self.upstreams or name in self.upstreams
 
     def requires_pkce(self, server_policy: str) -> bool:
         """RFC 9700 §2.1.1: public clients always; confidential ones by the client's own setting, else the server's."""

@@ -26,8 +26,32 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody's account at another provider, as that provider vouches for it at this moment.
+
+    The account is (`issuer`, `subject`); nothing else of it identifies anybody. `email_verified`: the provider says it
+    has confirmed the address. `owns_email`: more than that, the provider is who hands out the address or answers for
+    it, so that nobody else can have it now. `profile`: standard claims. `names`: what a user name may be made of, the
+    best first. `auth_time`: when the person proved themselves there, None when the provider does not say.
+    """
+
+    issuer: str
+    subject: str
+    email: str | None = None
+    email_verified: bool = False
+    owns_email: bool = False
+    profile: dict[str, Any] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    auth_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
-    """A browser session. `sid` is its public name, never the cookie's value. Times are seconds since the epoch."""
+    """A browser session. `sid` is its public name, never the cookie's value. Times are seconds since the epoch.
+
+    `upstream` names the connection that vouched for the person. `auth_time_unproven`: it did not say when they proved
+    themselves there, so that `auth_time` is only the moment it vouched.
+    """
 
     sid: str
     user_id: str
@@ -37,3 +61,5 @@ class Session:
     created_at: int
     last_seen_at: int
     expires_at: int
+    upstream: str | None = None
+    auth_time_unproven: bool = False

@@ -15,6 +15,7 @@ from idp.store.consents import ConsentStore
 from idp.store.database import Database
 from idp.store.ephemeral import Ephemeral, SqlEphemeral, open_ephemeral
 from idp.store.grants import GrantStore
+from idp.store.identities import IdentityStore
 from idp.store.refresh_tokens import RefreshTokenStore
 from idp.store.sessions import SessionStore
 from idp.store.users import UserStore
@@ -31,6 +32,7 @@ class Store:
     clients: ClientStore
     apis: ApiStore
     users: UserStore
+    identities: IdentityStore
     sessions: SessionStore
     consents: ConsentStore
     grants: GrantStore
@@ -47,6 +49,7 @@ def open_store(database_url: str, *, pool_size: int = 8, redis_url: str | None =
         clients=ClientStore(database),
         apis=ApiStore(database),
         users=UserStore(database),
+        identities=IdentityStore(database),
         sessions=SessionStore(database),
         consents=ConsentStore(database),
         grants=GrantStore(database),

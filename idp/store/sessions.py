@@ -16,6 +16,7 @@ TOUCH_AFTER_SECONDS = 60  # `last_seen_at` is written at most once a minute, so 
 
 _columns = (
     (sessions.c.sid, sessions.c.user_id, sessions.c.auth_time, sessions.c.acr, sessions.c.amr)
+    + (sessions.c.upstream, sessions.c.auth_time_unproven)
     + (sessions.c.created_at.label("session_created_at"), sessions.c.last_seen_at, sessions.c.expires_at)
 )  # fmt: skip
 _find = (
@@ -37,13 +38,30 @@ _touch = (
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """How a person has just proved who they are, and from where."""
+    """How a person has just proved who they are, and from where.
+
+    `upstream`: the connection that vouches for them; `auth_time`: when they proved it there, if it says so and that
+    was not now.
+    """
 
     user_id: str
     acr: str
     amr: tuple[str, ...]
     address: str | None = None
     user_agent: str | None = None
+    upstream: str | None = None
+    auth_time: int | None = None
+
+    def columns(self, now: int) -> dict[str, Any]:
+        """What of it a session's row holds."""
+        auth_time = now if self.auth_time is None else min(self.auth_time, now)
+        return {
+            "auth_time": auth_time,
+            "acr": self.acr,
+            "amr": to_json(list(self.amr)),
+            "upstream": self.upstream,
+            "auth_time_unproven": self.upstream is not None and self.auth_time is None,
+        }
 
 
 class SessionStore:
@@ -63,13 +81,12 @@ class SessionStore:
 
     def start(self, cookie: str, sid: str, sign_in: SignIn, *, now: int, idle: int, absolute: int) -> Session:
         """A new session for a person who has just signed in."""
+        columns = sign_in.columns(now)
         row = {
             "id_hash": hashed(cookie),
             "sid": sid,
             "user_id": sign_in.user_id,
-            "auth_time": now,
-            "acr": sign_in.acr,
-            "amr": to_json(list(sign_in.amr)),
+            **columns,
             "address": sign_in.address,
             "user_agent": (sign_in.user_agent or "")[:255] or None,
             "created_at": now,
@@ -79,16 +96,25 @@ class SessionStore:
         }
         with self._database.writing() as connection:
             connection.execute(insert(sessions), row)
-        return Session(sid, sign_in.user_id, now, sign_in.acr, sign_in.amr, now, now, now + absolute)
+        return Session(
+            sid=sid,
+            user_id=sign_in.user_id,
+            auth_time=columns["auth_time"],
+            acr=sign_in.acr,
+            amr=sign_in.amr,
+            created_at=now,
+            last_seen_at=now,
+            expires_at=now + absolute,
+            upstream=sign_in.upstream,
+            auth_time_unproven=columns["auth_time_unproven"],
+        )
 
     def renew(self, old_cookie: str, new_cookie: str, sign_in: SignIn, *, now: int, idle: int, absolute: int) -> bool:
         """The same person proved themselves again: the same session under a new cookie value, the old one dead at
         once."""
         values = {
             "id_hash": hashed(new_cookie),
-            "auth_time": now,
-            "acr": sign_in.acr,
-            "amr": to_json(list(sign_in.amr)),
+            **sign_in.columns(now),
             "last_seen_at": now,
             "idle_expires_at": now + idle,
             "expires_at": now + absolute,
@@ -112,4 +138,6 @@ def _to_session(row: Any) -> Session:
         created_at=row.session_created_at,
         last_seen_at=row.last_seen_at,
         expires_at=row.expires_at,
+        upstream=row.upstream,
+        auth_time_unproven=bool(row.auth_time_unproven),
     )

@@ -75,6 +75,22 @@ users = Table(
     Column("updated_at", BigInteger, nullable=False),
 )
 
+# Who a person is elsewhere: one row for each account of another provider that signs them in here.
+identities = Table(
+    "identities",
+    metadata,
+    Column("upstream", _exact(32), primary_key=True),  # the name of the connection
+    Column("issuer", _exact(255), primary_key=True),
+    Column("subject", _exact(255), primary_key=True),
+    Column("user_id", _id, nullable=False, index=True),
+    Column("email", String(320), nullable=True),  # as the provider said it last, to show which account it is
+    Column("profile", _long(), nullable=False),  # JSON object: the claims taken from it, as they were taken
+    Column("tokens", _long(), nullable=True),  # encrypted, and only where a setting asks for it
+    Column("linked_how", _exact(32), nullable=False),
+    Column("linked_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger, nullable=False),
+)
+
 sessions = Table(
     "sessions",
     metadata,
@@ -84,6 +100,8 @@ sessions = Table(
     Column("auth_time", BigInteger, nullable=False),
     Column("acr", _exact(64), nullable=False),
     Column("amr", Text, nullable=False),  # JSON array
+    Column("upstream", _exact(32), nullable=True),  # the connection that the person signed in with, if any
+    Column("auth_time_unproven", Boolean, nullable=True),  # true: the upstream did not say when it signed them in
     Column("address", String(64), nullable=True),
     Column("user_agent", String(255), nullable=True),
     Column("created_at", BigInteger, nullable=False),

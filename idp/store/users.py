@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from idp.protocol.identity import User
 from idp.store.database import Database, is_storable, to_json
-from idp.store.tables import consents, grants, sessions, users
+from idp.store.tables import consents, grants, identities, sessions, users
 
 USER_COLUMNS = (
     (users.c.id, users.c.username, users.c.email, users.c.email_verified, users.c.phone_number)
@@ -39,6 +39,7 @@ class NewUser:
 
 
 _by_id = select(*USER_COLUMNS).where(users.c.id == bindparam("user_id"))
+_by_email = select(*USER_COLUMNS, users.c.password_hash).where(users.c.email_key == bindparam("key"))
 _by_login = select(*USER_COLUMNS, users.c.password_hash).where(
     or_(users.c.username_key == bindparam("key"), users.c.email_key == bindparam("key"))
 )
@@ -63,6 +64,47 @@ class UserStore:
         rows = sorted(rows, key=lambda row: lookup_key(row.username) != key)
         return (to_user(rows[0]), rows[0].password_hash) if rows else None
 
+    def find_by_email(self, email: str) -> tuple[User, bool] | None:
+        """The person of this e-mail, confirmed or not, and whether they have a password."""
+        key = lookup_key(email)
+        if not is_storable(key):
+            return None
+        with self._database.reading() as connection:
+            row = connection.execute(_by_email, {"key": key}).first()
+        return None if row is None else (to_user(row), row.password_hash is not None)
+
+    def has_password(self, user_id: str) -> bool:
+        with self._database.reading() as connection:
+            found = select(users.c.id).where(users.c.id == user_id, users.c.password_hash.is_not(None))
+            return connection.execute(found).first() is not None
+
+    def is_username_free(self, username: str) -> bool:
+        with self._database.reading() as connection:
+            taken = select(users.c.id).where(users.c.username_key == lookup_key(username))
+            return connection.execute(taken).first() is None
+
+    def refresh_profile(self, user_id: str, taken: Mapping[str, Any], fresh: Mapping[str, Any], *, now: int) -> bool:
+        """Bring claims up to date that still are as they were `taken` from a provider; what the person has edited since
+        stays. Whether anything changed."""
+        with self._database.writing() as connection:
+            text = connection.execute(select(users.c.profile).where(users.c.id == user_id).with_for_update()).scalar()
+            if text is None:
+                return False
+            profile = json.loads(text)
+            changed = {
+                name: fresh.get(name)
+                for name in (*taken, *fresh)
+                if name in PROFILE_CLAIMS
+                and profile.get(name) == taken.get(name)
+                and fresh.get(name) != taken.get(name)
+            }
+            if not changed:
+                return False
+            kept = {name: value for name, value in (profile | changed).items() if value}
+            update_one = update(users).where(users.c.id == user_id)
+            connection.execute(update_one.values(profile=to_json(kept), updated_at=now))
+        return True
+
     def list(self, *, limit: int | None = None) -> list[User]:
         with self._database.reading() as connection:
             rows = connection.execute(select(*USER_COLUMNS).order_by(users.c.username_key).limit(limit))
@@ -72,7 +114,7 @@ class UserStore:
         """Store a new person; False when the user name or the e-mail is taken."""
         try:
             with self._database.writing() as connection:
-                connection.execute(insert(users), _to_row(user) | {"created_at": now, "updated_at": now})
+                connection.execute(insert(users), to_row(user) | {"created_at": now, "updated_at": now})
         except IntegrityError:
             return False
         return True
@@ -97,6 +139,7 @@ class UserStore:
         self.sign_out_everywhere(user_id, now=now, why="user removed")
         with self._database.writing() as connection:
             connection.execute(delete(consents).where(consents.c.user_id == user_id))
+            connection.execute(delete(identities).where(identities.c.user_id == user_id))
             return connection.execute(delete(users).where(users.c.id == user_id)).rowcount == 1
 
     def _change(self, user_id: str, **values: Any) -> bool:
@@ -124,7 +167,7 @@ def to_user(row: Any) -> User:
     return User(id=row.id, username=row.username, claims=claims, roles=roles, disabled=row.disabled_at is not None)
 
 
-def _to_row(user: NewUser) -> dict[str, Any]:
+def to_row(user: NewUser) -> dict[str, Any]:
     profile = {name: value for name, value in (user.profile or {}).items() if name in PROFILE_CLAIMS and value}
     return {
         "id": user.id,

@@ -23,7 +23,7 @@ _PAGE_CSP = (
     "frame-ancestors 'none'; form-action 'self'{targets}"
 )
 
-_LOOPBACK = " http://localhost:* http://127.0.0.1:*"
+_LOOPBACK = ("http://localhost:*", "http://127.0.0.1:*")
 
 
 def register_security_headers(app: Flask, settings: Settings) -> None:
@@ -38,8 +38,8 @@ def register_security_headers(app: Flask, settings: Settings) -> None:
         present = {name for name, _ in headers}
         headers.extend([pair for pair in common.items() if pair[0] not in present])
         if response.mimetype == "text/html":
-            headers["Content-Security-Policy"] = _PAGE_CSP.format(images=images, targets=g.get("form_targets", ""))
-            if "form_targets" not in g:
+            headers["Content-Security-Policy"] = _PAGE_CSP.format(images=images, targets=_form_targets())
+            if not g.get("keeps_opener"):
                 headers["Cross-Origin-Opener-Policy"] = "same-origin"
         else:
             headers["Content-Security-Policy"] = _DATA_CSP
@@ -48,20 +48,36 @@ def register_security_headers(app: Flask, settings: Settings) -> None:
         return response
 
 
+def _form_targets() -> str:
+    return "".join(f" {target}" for target in sorted(g.get("form_targets", ())))
+
+
+def _allow(*targets: str) -> None:
+    g.setdefault("form_targets", set()).update(targets)
+
+
 def allow_form_target(redirect_uri: str) -> None:
     """Let the forms of this page end at a client. The opener stays reachable, because clients sign in by pop-up too."""
     origin = origin_of(redirect_uri)
     if origin is None:
-        target = f" {redirect_uri.partition(':')[0]}:"
-    elif origin.startswith("https:"):
-        target = ""
-    else:
-        target = " http:" if "[" in origin else _LOOPBACK  # CSP has no way to write an IPv6 address
-    g.form_targets = f" https:{target}"
+        _allow(f"{redirect_uri.partition(':')[0]}:")
+    elif not origin.startswith("https:"):
+        _allow(*(["http:"] if "[" in origin else _LOOPBACK))  # CSP has no way to write an IPv6 address
+    _allow("https:")
+    g.keeps_opener = True
+
+
+def allow_upstream_target(sandbox_url: str | None) -> None:
+    """Let the forms of this page end at another provider, or at its stand-in on this machine. https is allowed as a
+    whole, because a provider sends people on among hosts of its own."""
+    _allow("https:")
+    if sandbox_url is not None:
+        _allow(sandbox_url)
 
 
 def allow_issuer_target(issuer: str) -> None:
     """Let the forms of this page end at the issuer when the page was opened by another name of the same machine."""
     origin = origin_of(issuer)
     if origin is not None and "[" not in origin:
-        g.form_targets = f" {origin}"
+        _allow(origin)
+        g.keeps_opener = True

@@ -17,6 +17,8 @@ from idp.settings import Settings
 from idp.store.sessions import SignIn
 from idp.web.current import current_server, request_time
 
+FRESH_SECONDS = 300
+
 
 class FormCookie(SecureCookieSessionInterface):
     """Flask's signed cookie, with its serializer made once, and without a look at requests that bring no cookie."""
@@ -71,6 +73,12 @@ def _find() -> tuple[Session, User] | None:
     return server.store.sessions.find(cookie, now=request_time(), idle_lifetime=server.settings.session_idle_lifetime)
 
 
+def is_fresh(session: Session, seconds: int = FRESH_SECONDS) -> bool:
+    """Whether the person signed in lately enough to change how they sign in (ASVS 7.5.1). What another provider vouched
+    for counts from the moment it did."""
+    return request_time() - session.auth_time <= seconds
+
+
 def start_session(response: Response, sign_in: SignIn) -> str:
     """A session for a person who has just proved who they are: always a new cookie value (ASVS 7.2.4).
 
@@ -117,4 +125,14 @@ def browser() -> str:
 
 def known_browser() -> str | None:
     value = form_cookie.get("browser")
+    return value if isinstance(value, str) else None
+
+
+def remember_arrival(key: str | None) -> None:
+    """The account at a provider that waits to be linked in this browser, where no request of a client remembers it."""
+    form_cookie["arrival"] = key
+
+
+def known_arrival() -> str | None:
+    value = form_cookie.get("arrival")
     return value if isinstance(value, str) else None

@@ -37,6 +37,42 @@ FIELD_ERRORS = [
     {"field": "username", "message": "Enter your user name."},
     {"field": "password", "message": "Enter your password."},
 ]
+RIGHT_TO_LEFT = "مركز الدخول الموحد (IT)"
+BUILT_IN = ("Google", "Facebook", "Discord", "Apple", "GitHub", "Microsoft")
+SIX_PROVIDERS = [
+    {"name": label.lower(), "label": label, "kind": label.lower(), "action": f"/upstream/{label.lower()}"}
+    for label in BUILT_IN
+]
+OTHER_LABELS = ("Acme", RIGHT_TO_LEFT, "Städtische Hochschule für Gestaltung und Medien", HOSTILE, "x" * 60, "中文大學")
+TWELVE_PROVIDERS = SIX_PROVIDERS + [
+    {"name": f"other-{number}", "label": label, "kind": "oidc", "action": f"/upstream/other-{number}"}
+    for number, label in enumerate(OTHER_LABELS)
+]
+LONG_EMAIL = "a.very.long.address.that.somebody.really.has" + "x" * 40 + "@mail.department.university.example.org"
+RIGHT_TO_LEFT_ACCOUNT = {"name": "عائشة بنت محمد", "username": "aisha7", "email": "aisha@example.org"}
+LONG_ACCOUNT = {"name": LONG_NAME, "username": "wonderful", "email": LONG_EMAIL}
+WAY_BY_PASSWORD = {"kind": "password", "url": "/login"}
+WAYS = [
+    WAY_BY_PASSWORD,
+    {"kind": "provider", "name": "github", "label": "GitHub", "action": "/upstream/github"},
+    {"kind": "provider", "name": "acme", "label": OTHER_LABELS[2], "action": "/upstream/acme"},
+]
+METHOD = {
+    "label": "Google",
+    "email": "ada@example.org",
+    "linked_at": "21 November 2026",
+    "last_used_at": "22 November 2026",
+    "is_available": True,
+    "key": "k-1",
+    "can_unlink": True,
+    "button_id": "unlink-google",
+    "kind": "google",
+}
+HARD_METHODS = [
+    METHOD,
+    {**METHOD, "label": HOSTILE, "email": LONG_EMAIL, "key": "k-2", "button_id": "unlink-2", "is_available": False},
+    {**METHOD, "label": RIGHT_TO_LEFT, "email": None, "key": "k-3", "button_id": "unlink-3", "last_used_at": None},
+]
 TOKEN = {
     "name": "id_token",
     "raw": "eyJhbGciOiJSUzI1NiJ9" * 20 + "." + "eyJpc3MiOiJodHRwIn0" * 60 + "." + "c2lnbmF0dXJl" * 28,
@@ -73,7 +109,16 @@ FIELDS = ("scope", "prompt", "response_mode", "max_age", "login_hint", "acr_valu
 REFERENCE = "01JZ8Q4M0K3W7D5S2R9T6V1XYB"
 
 STEP_PAGE: dict[str, Any] = {"action": "/here", "interaction_id": "i-1", "client": CLIENT, "account": ACCOUNT}
-LOGIN: dict[str, Any] = {**STEP_PAGE, "errors": [], "notice": None, "username": ""}
+LOGIN: dict[str, Any] = {
+    **STEP_PAGE,
+    "errors": [],
+    "notice": None,
+    "username": "",
+    "has_password_form": True,
+    "providers": [],
+    "unproven": [],
+    "return_to": "",
+}
 CONSENT: dict[str, Any] = {
     **STEP_PAGE,
     "scopes": TWELVE_SCOPES[:3],
@@ -90,6 +135,7 @@ HOME: dict[str, Any] = {
     "is_development": True,
     "account": None,
     "logout_url": "/logout",
+    "account_url": "/account",
     "demo": DEMO,
 }
 ERROR: dict[str, Any] = {
@@ -101,6 +147,46 @@ ERROR: dict[str, Any] = {
     "reference": REFERENCE,
     "status": 400,
 }
+CONFLICT: dict[str, Any] = {
+    "client": CLIENT,
+    "provider": "Google",
+    "email": "ada@example.org",
+    "names_ways": True,
+    "ways": WAYS,
+    "account": None,
+    "can_link": False,
+    "can_start_new": False,
+    "action": "/here",
+    "pending": "p-1",
+    "interaction_id": "i-1",
+    "return_to": "",
+}
+LINK: dict[str, Any] = {**STEP_PAGE, "provider": "Google", "email": "ada.private@example.com", "pending": "p-1"}
+TROUBLE: dict[str, Any] = {
+    "title": "Google did not answer",
+    "message": "The answer took too long. You have not been signed in.",
+    "advice": "This is mostly over after a minute.",
+    "retry": {"label": "Google", "action": "/upstream/google"},
+    "other_way_url": "/login?interaction=i-1",
+    "client": CLIENT,
+    "interaction_id": "i-1",
+    "return_to": "",
+    "reference": REFERENCE,
+}
+ACCOUNT_PAGE: dict[str, Any] = {
+    "account": ACCOUNT,
+    "has_password": True,
+    "methods": [METHOD],
+    "unlink_action": "/account/unlink",
+    "offers": SIX_PROVIDERS[1:],
+    "is_fresh": True,
+    "sign_in_again_url": "/login?to=account",
+    "waiting": None,
+    "notice": None,
+    "errors": [],
+    "logout_url": "/logout",
+}
+WAITING = {"provider": "Google", "email": "ada.private@example.com", "action": "/account/link", "pending": "p-1"}
 PLAYGROUND: dict[str, Any] = {
     "action": "/here",
     "values": dict.fromkeys(FIELDS, ""),
@@ -137,6 +223,72 @@ SAMPLES: dict[str, tuple[str, str, dict[str, Any]]] = {
         "login",
         "login-page",
         {**LOGIN, "username": "ada", "notice": "Again, please.", "errors": [{"field": None, "message": "Wrong."}]},
+    ),
+    "login-providers": ("login", "login-page", {**LOGIN, "providers": SIX_PROVIDERS, "unproven": ["Apple", "GitHub"]}),
+    "login-many-providers": (
+        "login",
+        "login-page",
+        {
+            **LOGIN,
+            "client": BARE_CLIENT,
+            "providers": TWELVE_PROVIDERS,
+            "unproven": OTHER_LABELS,
+            "return_to": "account",
+        },
+    ),
+    "login-providers-only": ("login", "login-page", {**LOGIN, "has_password_form": False, "providers": SIX_PROVIDERS}),
+    "login-no-way": ("login", "login-page", {**LOGIN, "has_password_form": False}),
+    "conflict": ("conflict", "conflict-page", CONFLICT),
+    "conflict-unnamed": ("conflict", "conflict-page", {**CONFLICT, "names_ways": False, "can_start_new": True}),
+    "conflict-can-link": (
+        "conflict",
+        "conflict-page",
+        {**CONFLICT, "client": None, "account": ACCOUNT, "can_link": True, "ways": [WAY_BY_PASSWORD]},
+    ),
+    "conflict-everything": (
+        "conflict",
+        "conflict-page",
+        CONFLICT
+        | {"client": BARE_CLIENT, "provider": RIGHT_TO_LEFT, "email": LONG_EMAIL, "account": LONG_ACCOUNT}
+        | {"can_link": True, "can_start_new": True},
+    ),
+    "link": ("link", "link-page", LINK),
+    "link-hard": (
+        "link",
+        "link-page",
+        {**LINK, "client": BARE_CLIENT, "account": LONG_ACCOUNT, "provider": OTHER_LABELS[2], "email": LONG_EMAIL},
+    ),
+    "link-right-to-left": (
+        "link",
+        "link-page",
+        {**LINK, "client": None, "account": RIGHT_TO_LEFT_ACCOUNT, "provider": RIGHT_TO_LEFT, "email": None},
+    ),
+    "link-hostile": ("link", "link-page", {**LINK, "provider": HOSTILE, "email": HOSTILE}),
+    "trouble": ("trouble", "trouble-page", TROUBLE),
+    "trouble-no-retry": ("trouble", "trouble-page", {**TROUBLE, "advice": None, "retry": None}),
+    "trouble-dead-end": (
+        "trouble",
+        "trouble-page",
+        {**TROUBLE, "retry": None, "other_way_url": None, "reference": None},
+    ),
+    "account": ("account", "account-page", ACCOUNT_PAGE),
+    "account-waiting": (
+        "account",
+        "account-page",
+        {**ACCOUNT_PAGE, "is_fresh": False, "waiting": WAITING, "notice": "Google is unlinked from your account."},
+    ),
+    "account-one-way": (
+        "account",
+        "account-page",
+        {**ACCOUNT_PAGE, "has_password": False, "methods": [{**METHOD, "can_unlink": False}], "offers": []},
+    ),
+    "account-hard": (
+        "account",
+        "account-page",
+        ACCOUNT_PAGE
+        | {"account": LONG_ACCOUNT, "methods": HARD_METHODS, "offers": TWELVE_PROVIDERS}
+        | {"waiting": {**WAITING, "provider": RIGHT_TO_LEFT, "email": None}}
+        | {"errors": [{"field": None, "message": "This is already linked to another account."}]},
     ),
     "select-account": ("select_account", "select-account-page", STEP_PAGE),
     "consent": ("consent", "consent-page", CONSENT),

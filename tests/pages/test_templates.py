@@ -10,8 +10,20 @@ import idp
 from tests.pages.samples import HOSTILE, SAMPLES, make_samples_app
 
 TEMPLATES = Path(idp.__file__).parent / "templates" / "pages"
+NAMES = ("google", "facebook", "discord", "apple", "github", "microsoft")
 CONTROLS = {
     "login": ["username", "password", "login", "cancel", "client-logo", "client-policy", "client-tos"],
+    "login-providers": ["login", "cancel", *(f"continue-with-{name}" for name in NAMES)],
+    "login-providers-only": ["cancel", *(f"continue-with-{name}" for name in NAMES)],
+    "conflict": ["way-password", "way-github", "cancel"],
+    "conflict-unnamed": ["way-password", "start-new", "cancel"],
+    "conflict-can-link": ["link-account", "way-password"],
+    "link": ["link", "skip"],
+    "trouble": ["try-again", "another-way"],
+    "trouble-dead-end": ["back-to-client"],
+    "account": ["sign-out", "unlink-google", *(f"link-{name}" for name in NAMES[1:])],
+    "account-waiting": ["sign-in-again", "link-waiting", "skip-waiting"],
+    "home-production": ["open-account", "sign-out"],
     "select-account": ["continue", "switch"],
     "consent": ["allow", "deny", "switch", "client-logo", "client-policy", "client-tos"],
     "logout": ["logout", "stay"],
@@ -22,6 +34,10 @@ CONTROLS = {
 
 Render = Callable[..., BeautifulSoup]
 every_page = pytest.mark.parametrize("sample", SAMPLES)
+
+
+PROVIDERS_FIELDS = {"csrf_token": "a-csrf-token", "interaction": "i-1", "to": ""}
+QUESTION_FIELDS = {"csrf_token": "a-csrf-token", "pending": "p-1", "interaction": "i-1"}
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +55,27 @@ def render() -> Render:
 
 def find_form_controls(page: BeautifulSoup) -> list[Tag]:
     return [tag for tag in page.find_all(["input", "select", "textarea"]) if tag.get("type") != "hidden"]
+
+
+def press(page: BeautifulSoup, control: str) -> tuple[str, dict[str, str]]:
+    """Where a button leads and what it sends, as a browser without scripts would."""
+    button = page.find(id=control)
+    assert isinstance(button, Tag)
+    form = button.find_parent("form")
+    assert isinstance(form, Tag)
+    fields = {str(field["name"]): str(field["value"]) for field in form.find_all("input", type="hidden")}
+    return str(form["action"]), fields | ({str(button["name"]): str(button["value"])} if button.get("name") else {})
+
+
+def has(page: BeautifulSoup, *controls: str) -> list[bool]:
+    return [page.find(id=control) is not None for control in controls]
+
+
+def read(page: BeautifulSoup, selector: str) -> str:
+    """The text there, without its markup."""
+    found = page.select_one(selector)
+    assert found is not None
+    return " ".join(found.get_text().split())
 
 
 def test_every_template_has_a_sample() -> None:
@@ -152,3 +189,145 @@ def test_the_home_page_of_production_shows_no_demo_data(render: Render) -> None:
     assert page.find(id="demo") is None
     assert page.find(id="open-playground") is None
     assert page.find(id="sign-out") is not None
+
+
+@pytest.mark.parametrize("sample", ["login-providers", "login-providers-only"])
+def test_each_provider_is_a_form_of_its_own_that_carries_the_request_on(render: Render, sample: str) -> None:
+    page = render(sample)
+    assert [press(page, f"continue-with-{name}") for name in NAMES] == [
+        (f"/upstream/{name}", PROVIDERS_FIELDS) for name in NAMES
+    ]
+    assert read(page, "#continue-with-github .provider-text") == "Continue with GitHub"
+
+
+def test_the_sign_in_for_the_account_page_says_so_in_every_form(render: Render) -> None:
+    forms = render("login-many-providers").find_all("form")
+    assert len(forms) == 14
+    assert {form.find("input", attrs={"name": "to"})["value"] for form in forms} == {"account"}
+
+
+def test_providers_come_after_the_password_and_are_announced(render: Render) -> None:
+    page = render("login-providers")
+    order = [tag["id"] for tag in page.select("#login, #providers-title, #continue-with-google, #cancel")]
+    assert order == ["login", "providers-title", "continue-with-google", "cancel"]
+    assert read(page, "#providers-title .visually-hidden") == "Or sign in with an account you have elsewhere"
+
+
+def test_without_providers_there_is_nothing_to_divide(render: Render) -> None:
+    assert has(render("login"), "providers", "providers-title", "unproven", "no-way-in") == [False] * 4
+
+
+def test_a_deployment_without_local_passwords_asks_for_none(render: Render) -> None:
+    page = render("login-providers-only")
+    assert has(page, "username", "password", "login") == [False] * 3
+    assert press(page, "cancel") == ("/here", PROVIDERS_FIELDS | {"cancel": "1"})
+
+
+def test_a_page_without_any_way_in_says_so(render: Render) -> None:
+    assert "no way to sign in" in read(render("login-no-way"), "#no-way-in")
+
+
+def test_providers_that_cannot_confirm_anew_are_named_in_one_sentence(render: Render) -> None:
+    assert read(render("login-providers"), "#unproven").endswith("not possible with Apple, GitHub.")
+
+
+def test_a_conflict_names_the_ways_in_and_says_what_comes_after(render: Render) -> None:
+    page = render("conflict")
+    assert read(page, "#conflict-page .lead") == "There is already an account with ada@example.org."
+    assert page.find(id="way-password")["href"] == "/login"
+    assert press(page, "way-github") == ("/upstream/github", PROVIDERS_FIELDS)
+    assert read(page, "section .hint") == "After that you can link Google, and use both from then on."
+    assert has(page, "link-account", "start-new") == [False, False]
+
+
+def test_a_conflict_that_may_not_name_the_ways_in_names_none(render: Render) -> None:
+    page = render("conflict-unnamed")
+    assert has(page, "way-github", "way-acme") == [False, False]
+    assert "GitHub" not in page.text
+    assert "password" not in read(page, "main").lower()
+    assert read(page, "#way-password") == "Sign in"
+
+
+@pytest.mark.parametrize(
+    ("sample", "control", "choice"),
+    [
+        ("conflict-everything", "link-account", "link"),
+        ("conflict-everything", "start-new", "new"),
+        ("conflict-everything", "cancel", "cancel"),
+        ("link", "link", "link"),
+        ("link", "skip", "skip"),
+    ],
+)
+def test_every_answer_about_a_link_carries_what_is_pending(
+    render: Render, sample: str, control: str, choice: str
+) -> None:
+    assert press(render(sample), control) == ("/here", QUESTION_FIELDS | {"choice": choice})
+
+
+def test_an_account_is_shown_only_to_whom_it_may_be_linked(render: Render) -> None:
+    assert "Ada Lovelace" in read(render("conflict-can-link"), "form:has(#link-account)")
+    assert render("conflict").select(".account") == []
+
+
+def test_without_a_client_there_is_nothing_to_cancel_or_go_on_to(render: Render) -> None:
+    assert has(render("conflict-can-link"), "cancel") == [False]
+    assert render("link-right-to-left").select("#link-page .aside") == []
+
+
+def test_trouble_offers_to_try_again_first_and_another_way_next(render: Render) -> None:
+    page = render("trouble")
+    assert press(page, "try-again") == ("/upstream/google", PROVIDERS_FIELDS)
+    assert page.find(id="another-way")["href"] == "/login?interaction=i-1"
+    assert [control["id"] for control in page.select("main .primary")] == ["try-again"]
+    assert [control["id"] for control in render("trouble-no-retry").select("main .primary")] == ["another-way"]
+
+
+@pytest.mark.parametrize("sample", ["trouble", "trouble-no-retry"])
+def test_trouble_sends_nobody_away_while_a_way_is_left(render: Render, sample: str) -> None:
+    assert has(render(sample), "back-to-client") == [False]
+
+
+def test_a_way_in_is_unlinked_by_its_key(render: Render) -> None:
+    page = render("account-hard")
+    assert press(page, "unlink-3") == ("/account/unlink", {"csrf_token": "a-csrf-token", "key": "k-3"})
+    assert HOSTILE in page.find(id="unlink-2").text  # which one it is, for whoever hears the buttons alone
+    assert [badge.text for badge in page.select("#methods .badge")] == ["Not offered any more"]
+
+
+def test_the_only_way_in_has_a_sentence_instead_of_a_button(render: Render) -> None:
+    page = render("account-one-way")
+    assert has(page, "unlink-google", "method-password", "offers") == [False] * 3
+    assert "your only way to sign in" in read(page, "#methods")
+
+
+def test_ways_in_are_changed_only_after_a_fresh_sign_in(render: Render) -> None:
+    page = render("account-waiting")
+    assert page.find(id="sign-in-again")["href"] == "/login?to=account"
+    assert has(page, "unlink-google", "offers", "link-facebook") == [False] * 3
+    assert has(render("account"), "sign-in-again") == [False]
+
+
+def test_a_sign_in_that_waits_to_be_linked_can_be_linked_or_left(render: Render) -> None:
+    page = render("account-waiting")
+    expected = {"csrf_token": "a-csrf-token", "pending": "p-1"}
+    assert press(page, "link-waiting") == ("/account/link", expected | {"choice": "link"})
+    assert press(page, "skip-waiting") == ("/account/link", expected | {"choice": "skip"})
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize("sample", ["link-hostile", "login-many-providers", "account-hard"])
+def test_the_name_of_a_provider_is_text_and_never_markup(render: Render, sample: str, language: str) -> None:
+    page = render(sample, language)
+    assert page.find("b") is None
+    assert page.find_all(onclick=True) == []
+
+
+def test_the_title_of_a_page_has_a_providers_name_as_it_is(render: Render) -> None:
+    page = render("link-hostile")
+    assert page.title is not None
+    assert page.title.text.startswith(f"Link {HOSTILE} to your account?")
+
+
+def test_only_who_is_signed_in_is_led_to_the_account(render: Render) -> None:
+    assert has(render("home"), "open-account") == [False]
+    assert render("home-production").find(id="open-account")["href"] == "/account"

@@ -12,49 +12,63 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from idp.settings import PREFIX, Settings, is_secret
+from idp.settings import UPSTREAM_PREFIX, VARIABLES, Settings, UpstreamSettings, holds_secret
 
 ROOT = Path(__file__).parent.parent.parent
 WIDTH = 118
 PAGE_HEAD = """# Settings
 
-<!-- Written by scripts/docs from idp/settings.py. -->
+<!-- Written by scripts/docs from idp/settings/. -->
 
 Every setting is an environment variable. Values come from the environment, then from a file `.env` in the folder the
 server runs in, then from the defaults here. A setting that holds a secret can also be given as a file: `IDP_…_FILE` is
 a path whose content is the value. Lists are written with commas or spaces between their items.
 
 The server refuses to start on a wrong value, and names all mistakes at once; a name that it does not know is a warning
-in the log. With `IDP_ENV=production` it also refuses an `http` issuer, a missing or weak secret, demo data, and key
-files that others can read.
+in the log. With `IDP_ENV=production` it also refuses an `http` issuer, a missing or weak secret, demo data, stand-ins
+for other providers, and key files that others can read.
+"""
+PAGE_CONNECTIONS = """## Connections with other providers
+
+Each connection lets people sign in with another provider. Its name is in its variables, `IDP_UPSTREAM_<NAME>_<OPTION>`,
+in capitals and with `_`: `IDP_UPSTREAM_GOOGLE_CLIENT_ID` is the client id of the connection `google`, and
+`IDP_UPSTREAM_GOOGLE_STAFF_CLIENT_ID` that of `google-staff`. Several connections with one provider are told apart by
+their names. A name begins with a letter and has at most 32 letters, digits and `_`; `ORDER` and `CONCURRENCY` are not
+for names.
+"""
+EXAMPLE_CONNECTIONS = """# --- Connections with other providers
+
+# NAME is yours to choose, for each connection another: GOOGLE, GITHUB, GOOGLE_STAFF, … What is empty has its default.
 """
 EXAMPLE_HEAD = """# Settings of idp, all at their defaults. Copy this file to .env and change what you need.
-# Written by scripts/docs from idp/settings.py; docs/settings.md says the same at more length.
+# Written by scripts/docs from idp/settings/; docs/settings.md says the same at more length.
 """
+
+
+Variables = list[tuple[str, FieldInfo]]
 
 
 def render_page() -> str:
     """``docs/settings.md``."""
     lines = [PAGE_HEAD]
-    for group, names in _groups():
-        lines += [f"## {group}", "", "| Variable | Values | Default | Meaning |", "|---|---|---|---|"]
-        for name in names:
-            field = Settings.model_fields[name]
-            cells = [_variables(name), _values(field), _code(_default(field)), field.description or ""]
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-        lines.append("")
+    for group, variables in _groups(_settings()):
+        lines += [f"## {group}", "", *_table(variables), ""]
+    lines.append(PAGE_CONNECTIONS)
+    for group, variables in _groups(_options("<NAME>")):
+        lines += [f"### {group}", "", *_table(variables), ""]
     return "\n".join(lines)
 
 
 def render_example() -> str:
     """``.env.example``."""
     lines = [EXAMPLE_HEAD]
-    for group, names in _groups():
+    for group, variables in _groups(_settings()):
         lines += [f"# --- {group}", ""]
-        for name in names:
-            field = Settings.model_fields[name]
-            lines += [f"# {line}" for line in _wrapped((field.description or "").replace("`", ""))]
-            lines += [f"#{PREFIX}{name.upper()}={_default(field)}", ""]
+        for variable, field in variables:
+            lines += [*_comment(field), f"#{variable}={_default(field)}", ""]
+    lines.append(EXAMPLE_CONNECTIONS)
+    for variable, field in _options("NAME"):
+        lines += [*_comment(field), f"#{variable}=", ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -73,20 +87,41 @@ def main(arguments: list[str]) -> int:
     return 1 if stale and "--check" in arguments else 0
 
 
-def _groups() -> Iterator[tuple[str, list[str]]]:
-    for group, names in groupby(Settings.model_fields, key=_group_of):
-        yield group, list(names)
+def _settings() -> Variables:
+    return [(variable, Settings.model_fields[name]) for variable, name in VARIABLES.items()]
 
 
-def _group_of(name: str) -> str:
-    extra = Settings.model_fields[name].json_schema_extra
+def _options(connection: str) -> Variables:
+    """Those of one connection; its name itself is no option."""
+    fields = UpstreamSettings.model_fields.items()
+    return [(f"{UPSTREAM_PREFIX}{connection}_{name.upper()}", field) for name, field in fields if name != "name"]
+
+
+def _groups(variables: Variables) -> Iterator[tuple[str, Variables]]:
+    for group, members in groupby(variables, key=_group_of):
+        yield group, list(members)
+
+
+def _group_of(variable: tuple[str, FieldInfo]) -> str:
+    name, field = variable
+    extra = field.json_schema_extra
     assert isinstance(extra, dict), f"{name} has no group"
     return str(extra["group"])
 
 
-def _variables(name: str) -> str:
-    variable = PREFIX + name.upper()
-    return f"`{variable}`, `{variable}_FILE`" if is_secret(name) else f"`{variable}`"
+def _table(variables: Variables) -> Iterator[str]:
+    yield from ("| Variable | Values | Default | Meaning |", "|---|---|---|---|")
+    for variable, field in variables:
+        cells = [_names(variable, field), _values(field), _default_cell(field), field.description or ""]
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _names(variable: str, field: FieldInfo) -> str:
+    return f"`{variable}`, `{variable}_FILE`" if holds_secret(field) else f"`{variable}`"
+
+
+def _comment(field: FieldInfo) -> Iterator[str]:
+    return (f"# {line}" for line in _wrapped((field.description or "").replace("`", "")))
 
 
 def _default(field: FieldInfo) -> str:
@@ -99,7 +134,10 @@ def _default(field: FieldInfo) -> str:
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _code(text: str) -> str:
+def _default_cell(field: FieldInfo) -> str:
+    if field.is_required():
+        return "must be set"
+    text = _default(field)
     return f"`{text}`" if text else "unset"
 
 

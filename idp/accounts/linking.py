@@ -1,0 +1,249 @@
+"""Whose account an Identity is: the link that exists, a new account, or a question to the person.
+
+Owns the rules of `docs/account-linking.md`. The link is by (connection, issuer, subject) alone. An e-mail never merges
+anything silently: it only ever leads to a question, except where an operator has said that this provider may answer it
+(`TRUST_EMAIL=link`), it hands out the address itself, and the account here has confirmed the same one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from typing import Any
+
+from idp import audit
+from idp.accounts.identifiers import new_user_id
+from idp.accounts.usernames import derive_usernames
+from idp.protocol.identity import Identity, User
+from idp.server import Server
+from idp.settings import UpstreamSettings
+from idp.store.identities import Key, LinkedIdentity
+from idp.store.users import NewUser
+
+TOKENS_PURPOSE = "upstream tokens"
+_CANDIDATES = 20
+_ROUNDS = 3
+
+
+class Why(StrEnum):
+    """Why a link was made or refused, as the audit trail keeps it; `EXPLANATIONS` has it in sentences."""
+
+    SIGN_UP = "sign_up"
+    VOUCHED = "vouched"
+    CONFIRMED = "confirmed"
+    AFTER_SIGN_IN = "after_sign_in"
+    ACCOUNT_PAGE = "account_page"
+    TRUST_REFUSES = "trust_refuses"
+    NOT_ITS_ADDRESS = "not_its_address"
+    LOCAL_UNCONFIRMED = "local_unconfirmed"
+    LOCAL_DISABLED = "local_disabled"
+    ANOTHER_PERSONS = "another_persons"
+    DECLINED = "declined"
+    SIGN_UP_CLOSED = "sign_up_closed"
+    ACCOUNT_DISABLED = "account_disabled"
+    TOOK_ADDRESS = "took_address"
+    LAST_WAY_IN = "last_way_in"
+
+
+EXPLANATIONS: Mapping[Why, str] = {
+    Why.SIGN_UP: "The first sign-in made this account.",
+    Why.VOUCHED: "The provider hands out the address, the account here has confirmed it, and TRUST_EMAIL is link.",
+    Why.CONFIRMED: "The provider hands out the address, the account here has confirmed it, and the person said yes.",
+    Why.AFTER_SIGN_IN: "The person signed in here the old way and then said yes.",
+    Why.ACCOUNT_PAGE: "The person did it on the account page, after a fresh sign-in.",
+    Why.TRUST_REFUSES: "The address is known here, and TRUST_EMAIL of this connection is refuse.",
+    Why.NOT_ITS_ADDRESS: "The address is known here, but this provider cannot answer for who has it now.",
+    Why.LOCAL_UNCONFIRMED: "The account here has never confirmed its address, so it may be somebody else's trap.",
+    Why.LOCAL_DISABLED: "The account with this address is disabled.",
+    Why.ANOTHER_PERSONS: "That account at the provider is linked to somebody else here.",
+    Why.DECLINED: "The person was asked and said no.",
+    Why.SIGN_UP_CLOSED: "There is no account yet, and sign-up is closed.",
+    Why.ACCOUNT_DISABLED: "The account is disabled.",
+    Why.TOOK_ADDRESS: "Somebody proved to a provider that the address is theirs; this account had not.",
+    Why.LAST_WAY_IN: "It is the only way in that is left.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An Identity that has just come over a connection, with the provider's tokens where they are to be kept."""
+
+    connection: UpstreamSettings
+    identity: Identity
+    tokens: str | None = None
+
+    @property
+    def key(self) -> Key:
+        return Key(self.connection.name, self.identity.issuer, self.identity.subject)
+
+    def link(self, user_id: str, why: Why, *, now: int) -> LinkedIdentity:
+        return LinkedIdentity(
+            key=self.key,
+            user_id=user_id,
+            linked_how=why.value,
+            email=self.identity.email,
+            profile=self.identity.profile,
+            tokens=self.tokens,
+            linked_at=now,
+            last_used_at=now,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    user: User
+    is_new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """The e-mail belongs to `user` already. `may_ask`: a yes of the person is enough to link; `may_start_new`: the
+    account here has never confirmed the address, and the provider has, so a new account may take it."""
+
+    user: User
+    why: Why
+    may_ask: bool
+    may_start_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    why: Why
+
+
+Outcome = SignedIn | Conflict | TurnedAway
+
+
+def sign_in_with(server: Server, arrival: Arrival, *, now: int) -> Outcome:
+    """What an arrival comes to. Of two first arrivals at the same instant one makes the account, and both sign in."""
+    for _round in range(_ROUNDS):
+        outcome = _sign_in_once(server, arrival, now=now)
+        if outcome is not None:
+            return outcome
+    raise RuntimeError("no account could be made")  # three collisions of 20 random names
+
+
+def _sign_in_once(server: Server, arrival: Arrival, *, now: int) -> Outcome | None:
+    found = server.store.identities.find(arrival.key)
+    if found is not None:
+        return _return(server, arrival, *found, now=now)
+    conflict = find_conflict(server, arrival)
+    if conflict is not None:
+        if conflict.why is not Why.VOUCHED:
+            _record(server, audit.Event.LINK_REFUSED, conflict.user.id, arrival, conflict.why, now=now)
+            return conflict
+        return SignedIn(conflict.user) if link(server, arrival, conflict.user.id, Why.VOUCHED, now=now) else None
+    if (arrival.connection.sign_up or server.settings.sign_up) == "closed":
+        _record(server, audit.Event.LINK_REFUSED, None, arrival, Why.SIGN_UP_CLOSED, now=now)
+        return TurnedAway(Why.SIGN_UP_CLOSED)
+    return make_account(server, arrival, now=now)
+
+
+def find_conflict(server: Server, arrival: Arrival) -> Conflict | None:
+    """The account that has this e-mail already, and what may be done about it."""
+    identity = arrival.identity
+    known = server.store.users.find_by_email(identity.email) if identity.email else None
+    if known is None:
+        return None
+    user, _ = known
+    why = decide_by_email(arrival.connection, identity, user)
+    return Conflict(
+        user=user,
+        why=why,
+        may_ask=why is Why.CONFIRMED,
+        may_start_new=why is Why.LOCAL_UNCONFIRMED and identity.email_verified,
+    )
+
+
+def decide_by_email(connection: UpstreamSettings, identity: Identity, user: User) -> Why:
+    """VOUCHED: link at once; CONFIRMED: link when the person says yes; anything else says why not."""
+    if user.disabled:
+        return Why.LOCAL_DISABLED
+    if user.claims.get("email_verified") is not True:
+        return Why.LOCAL_UNCONFIRMED
+    if connection.trust_email == "refuse":
+        return Why.TRUST_REFUSES
+    if not identity.owns_email:
+        return Why.NOT_ITS_ADDRESS
+    return Why.VOUCHED if connection.trust_email == "link" else Why.CONFIRMED
+
+
+def make_account(server: Server, arrival: Arrival, *, now: int, takes_email_from: str | None = None) -> SignedIn | None:
+    """A new account without a password; None when the e-mail or the link was taken in the meantime."""
+    identity, users = arrival.identity, server.store.users
+    free = (name for name in islice(derive_usernames(identity.names), _CANDIDATES) if users.is_username_free(name))
+    for username in islice(free, _ROUNDS):
+        new = NewUser(
+            id=new_user_id(),
+            username=username,
+            email=identity.email,
+            email_verified=identity.email_verified,
+            profile=identity.profile,
+        )
+        link_row = arrival.link(new.id, Why.SIGN_UP, now=now)
+        if server.store.identities.add_with_user(new, link_row, now=now, takes_email_from=takes_email_from):
+            audit.record(server, audit.Event.USER_ADDED, now=now, user_id=new.id, upstream=arrival.connection.name)
+            _record(server, audit.Event.IDENTITY_LINKED, new.id, arrival, Why.SIGN_UP, now=now)
+            user = users.find(new.id)
+            return SignedIn(user, is_new=True) if user is not None else None
+    return None
+
+
+def start_new(server: Server, arrival: Arrival, *, now: int) -> Outcome | None:
+    """The person says that the account with their address is not theirs. Judged anew: it must still be unconfirmed.
+
+    The address goes over to a new account; the old one keeps everything else.
+    """
+    conflict = find_conflict(server, arrival)
+    if conflict is None:
+        return sign_in_with(server, arrival, now=now)
+    if not conflict.may_start_new:
+        return conflict
+    made = make_account(server, arrival, now=now, takes_email_from=conflict.user.id)
+    if made is not None:
+        _record(server, audit.Event.EMAIL_LOST, conflict.user.id, arrival, Why.TOOK_ADDRESS, now=now)
+    return made
+
+
+def link(server: Server, arrival: Arrival, user_id: str, why: Why, *, now: int) -> bool:
+    """Add a way in to an account; False when that account at the provider is linked already."""
+    if not server.store.identities.add(arrival.link(user_id, why, now=now)):
+        found = server.store.identities.find(arrival.key)
+        if found is not None and found[1].id == user_id:
+            return True
+        _record(server, audit.Event.LINK_REFUSED, user_id, arrival, Why.ANOTHER_PERSONS, now=now)
+        return False
+    _record(server, audit.Event.IDENTITY_LINKED, user_id, arrival, why, now=now)
+    return True
+
+
+def decline(server: Server, arrival: Arrival, user_id: str, *, now: int) -> None:
+    _record(server, audit.Event.LINK_REFUSED, user_id, arrival, Why.DECLINED, now=now)
+
+
+def unlink(server: Server, key: Key, user_id: str, *, usable: frozenset[str], now: int) -> bool:
+    """Take a way in away, unless it is the last one of those that are `usable` (names of connections)."""
+    ids: dict[str, Any] = {"user_id": user_id, "upstream": key.upstream}
+    if not server.store.identities.remove_unless_last(key, user_id, usable=usable):
+        audit.record(server, audit.Event.UNLINK_REFUSED, now=now, **ids, why=Why.LAST_WAY_IN.value)
+        return False
+    audit.record(server, audit.Event.IDENTITY_UNLINKED, now=now, **ids, why=Why.ACCOUNT_PAGE.value)
+    return True
+
+
+def _return(server: Server, arrival: Arrival, linked: LinkedIdentity, user: User, *, now: int) -> Outcome:
+    """Somebody who has been here before: what they have not edited of their profile is brought up to date."""
+    if user.disabled:
+        _record(server, audit.Event.SIGN_IN_FAILED, user.id, arrival, Why.ACCOUNT_DISABLED, now=now)
+        return TurnedAway(Why.ACCOUNT_DISABLED)
+    identity, fresh = arrival.identity, None
+    if arrival.connection.profile_refresh == "always":
+        fresh = {**linked.profile, **identity.profile}
+        if server.store.users.refresh_profile(user.id, linked.profile, fresh, now=now):
+            user = server.store.users.find(user.id) or user
+    server.store.identities.used(arrival.key, email=identity.email, profile=fresh, tokens=arrival.tokens, now=now)
+    return SignedIn(user)
+
+
+def _record(server: Server, event: audit.Event, user_id: str | None, arrival: Arrival, why: Why, *, now: int) -> None:
+    audit.record(server, event, now=now, user_id=user_id, upstream=arrival.connection.name, why=why.value)

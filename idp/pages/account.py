@@ -1,0 +1,112 @@
+"""The person's own page: the ways in that their account has. Changing them needs a sign-in of the last five minutes."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Response, request, url_for
+from flask_babel import format_datetime
+from flask_babel import gettext as _
+
+from idp.accounts.arrivals import find_arrival
+from idp.accounts.linking import unlink as unlink_identity
+from idp.pages.providers import offer_for, provider_view
+from idp.protocol.identity import Session, User
+from idp.store.database import hashed
+from idp.store.identities import Key, LinkedIdentity
+from idp.web.csrf import check_form
+from idp.web.current import current_server, current_upstreams, request_time
+from idp.web.pages import account_view, render_page, see_other
+from idp.web.session_cookie import current_session, is_fresh, known_arrival, known_browser
+from idp.web.sign_in import ACCOUNT
+
+
+def account() -> Response:
+    session, user = current_session()
+    if session is None or user is None:
+        return see_other(url_for("pages.login", to=ACCOUNT))
+    return _render(session, user)
+
+
+def unlink() -> Response:
+    check_form()
+    session, user = current_session()
+    if session is None or user is None or not is_fresh(session):
+        return see_other(url_for("pages.account"))
+    store, usable = current_server().store, frozenset(current_upstreams().connections)
+    chosen = [each for each in store.identities.list_of(user.id) if _form_key(each.key) == request.form.get("key")]
+    for linked in chosen:
+        if not unlink_identity(current_server(), linked.key, user.id, usable=usable, now=request_time()):
+            message = _("This is the only way in that is left, so it stays. Link another one first.")
+            return _render(session, user, errors=[{"field": None, "message": message}], status=409)
+        return see_other(url_for("pages.account", unlinked=linked.key.upstream))
+    return see_other(url_for("pages.account"))
+
+
+def _render(
+    session: Session, user: User, *, errors: list[dict[str, str | None]] | None = None, status: int = 200
+) -> Response:
+    store = current_server().store
+    linked, has_password = store.identities.list_of(user.id), store.users.has_password(user.id)
+    return render_page(
+        "account",
+        status=status,
+        account=account_view(user),
+        has_password=has_password,
+        methods=[_method(each, linked, has_password) for each in linked],
+        unlink_action=url_for("pages.unlink"),
+        offers=[provider_view(connection) for connection in offer_for(None).connections],
+        is_fresh=is_fresh(session),
+        sign_in_again_url=url_for("pages.login", to=ACCOUNT, again=1),
+        waiting=_waiting() if is_fresh(session) else None,
+        notice=_notice(),
+        errors=errors or [],
+        logout_url=url_for("pages.logout"),
+    )
+
+
+def _waiting() -> dict[str, Any] | None:
+    """An account at a provider that had this person's e-mail, and came before they signed in."""
+    arrival = find_arrival(current_server(), known_arrival(), known_browser(), now=request_time())
+    connection = current_upstreams().find(arrival.connection.name) if arrival is not None else None
+    if arrival is None or connection is None:
+        return None
+    shown = {"provider": connection.label, "email": arrival.identity.email}
+    return shown | {"action": url_for("pages.link"), "pending": known_arrival()}
+
+
+def _method(linked: LinkedIdentity, every: list[LinkedIdentity], has_password: bool) -> dict[str, Any]:
+    connection = current_upstreams().find(linked.key.upstream)
+    others = [each for each in every if each is not linked and current_upstreams().find(each.key.upstream)]
+    return {
+        "label": connection.label if connection is not None else linked.key.upstream,
+        "email": linked.email,
+        "linked_at": _date(linked.linked_at),
+        "last_used_at": _date(linked.last_used_at),
+        "is_available": connection is not None,
+        "key": _form_key(linked.key),
+        "can_unlink": has_password or bool(others),
+        "button_id": f"unlink-{linked.key.upstream}",
+    }
+
+
+def _form_key(key: Key) -> str:
+    """What the form names a link by: the subject at the provider is nobody's business, not even in a page's source."""
+    return hashed("\n".join((key.upstream, key.issuer, key.subject)))
+
+
+def _date(seconds: int) -> str:
+    return str(format_datetime(datetime.fromtimestamp(seconds, UTC), "long"))
+
+
+def _notice() -> str | None:
+    """What has just happened; the address says which connection it was about, and nothing more is taken from it."""
+    texts = {
+        "linked": _("%(provider)s is linked. You can sign in with it from now on."),
+        "unlinked": _("%(provider)s is not linked any more."),
+        "declined": _("You did not continue with %(provider)s; nothing was linked."),
+    }
+    for name, text in texts.items():
+        connection = current_upstreams().find(request.args.get(name, ""))
+        if connection is not None:
+            return str(text) % {"provider": connection.label}
+    return None

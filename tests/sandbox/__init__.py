@@ -1,0 +1,1 @@
+"""The stand-ins, each seen by independent clients: requests, Authlib, PyJWT."""
