@@ -9,6 +9,7 @@ import time
 import click
 
 from idp.cli.command import Command, Refused
+from idp.cli.stand_ins import wants_stand_ins, with_stand_ins
 from idp.settings import Settings
 
 
@@ -32,10 +33,14 @@ def command(host: str | None, port: int | None, workers: int | None, with_init: 
 
     for address in addresses(settings):
         _check_free(address, settings)
+    stand_ins = None
+    if wants_stand_ins(settings):
+        settings, stand_ins = with_stand_ins(settings)
     application = ServerApplication(settings)
     application.wsgi()  # here, so that what is wrong is said as a sentence
     sys.stdout.flush()
     application.run()
+    del stand_ins  # until here its standard input stays open, and so it runs
 
 
 def _check_free(address: str, settings: Settings) -> None:

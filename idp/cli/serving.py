@@ -116,6 +116,9 @@ def banner(settings: Settings) -> str:
         demo = json.loads(path.read_text(encoding="utf-8"))
         lines += [f"  Sign in as   {demo['username']}", f"  Password     {demo['password']}"]
         lines += [f"  For tools    {path} (demo clients and their secrets)"]
+    stand_ins = [each.sandbox_url for each in settings.upstream if each.sandbox_url is not None]
+    if stand_ins:
+        lines += [f"  Sandbox      {len(stand_ins)} stand-ins for other providers, from {stand_ins[0]} on"]
     return "\n".join([*lines, "  To stop      Ctrl+C", ""])
 
 

@@ -10,6 +10,7 @@
 ``jws``            tokens signed by us: sign, verify, peek
 ``client_jwks``    a client's JWKS: what may be registered, which key may verify what
 ``client_keys``    tokens signed by clients: with a JWKS, registered or fetched, or with a secret
+``pem``            one private key that somebody gives us
 ``encryption``     small secrets at rest, and deterministic values derived from the server's secret
 =================  ============================================================================
 

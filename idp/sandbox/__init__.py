@@ -14,7 +14,8 @@ original is found at ``{origin}/HOST/PATH``. Nothing is stored: with the process
 ``codes``          authorization codes and access tokens, each bound to one sign-in
 ``clients``        the applications that the stand-ins know, and how these prove who they are
 ``exchange``       the token endpoint, as far as it is the same everywhere
-``signing``        rotating keys, their JWKS, id_tokens, and signatures that must be refused
+``signing``        rotating keys, their JWKS, and signatures that must be refused
+``id_tokens``      the id_token of one sign-in, with its fault
 ``answers``        JSON, and the way back to the application
 ``google`` …       one module per provider: its endpoints, bodies, claims and errors
 =================  =====================================================================================

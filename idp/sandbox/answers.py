@@ -16,7 +16,7 @@ from idp.sandbox.faults import find_faulty_answer
 
 def render_json(body: object, status: int = 200, **headers: str) -> Response:
     """JSON that nobody caches; underscores in header names are hyphens."""
-    answer = Response(json.dumps(body, ensure_ascii=False), status, mimetype="application/json")
+    answer = Response(json.dumps(body), status, mimetype="application/json")
     answer.headers["Cache-Control"] = "no-store"
     for name, value in headers.items():
         answer.headers[name.replace("_", "-")] = value

@@ -57,7 +57,7 @@ def _check_request(desk: Desk, asked: Mapping[str, str]) -> None:
         raise RequestRefused("No application with this client_id is known here.")
     if not is_loopback_url(asked.get("redirect_uri", "")):
         raise RequestRefused("The redirect_uri is not an address of this machine, such as http://localhost:8000/…")
-    if asked.get("response_type") != "code":
+    if asked.get("response_type", "" if desk.provider.needs_response_type else "code") != "code":
         raise RequestRefused("The response_type must be code.")
     method = asked.get("code_challenge_method", "plain" if "code_challenge" in asked else "S256")
     if method != "S256" and not (method == "plain" and desk.provider.knows_plain_pkce):

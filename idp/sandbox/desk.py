@@ -61,6 +61,7 @@ class Provider:
     knows_form_post: bool = False
     knows_plain_pkce: bool = False
     has_relay: bool = False
+    needs_response_type: bool = True
     scope_separator: str = " "
     code_prefix: str = ""
     fragment: str = ""

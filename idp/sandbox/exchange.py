@@ -36,6 +36,7 @@ class Exchange:
     authenticate: Authenticate
     in_query: bool = False
     needs_grant_type: bool = True
+    needs_redirect_uri: bool = True
 
     def __call__(self, desk: Desk, **_path: str) -> Response:
         given = request.values if self.in_query else request.form
@@ -48,6 +49,8 @@ class Exchange:
             if offered is not None and (faulty := desk.find_faulty_answer(offered, "token")) is not None:
                 return faulty
             redirect_uri, verifier = given.get("redirect_uri", ""), given.get("code_verifier", "")
+            if offered is not None and not redirect_uri and not self.needs_redirect_uri:
+                redirect_uri = offered.redirect_uri
             sign_in = desk.codes.claim(code, client_id, redirect_uri, verifier, desk.now)
         except (ExchangeRefused, CodeRefused) as refusal:
             return self.refuse(desk, refusal.reason)

@@ -49,8 +49,8 @@ def _error(
     if subcode is not None:
         error["error_subcode"] = subcode
     error["fbtrace_id"] = "A" + secrets.token_urlsafe(16)
-    challenge = f'OAuth "Facebook Platform" "invalid_request" "{message}"'
-    return render_json({"error": error}, status, WWW_Authenticate=challenge)
+    challenge = "invalid_token" if code == 190 else "invalid_request"
+    return render_json({"error": error}, status, WWW_Authenticate=f'OAuth "Facebook Platform" "{challenge}"')
 
 
 def _refuse(_desk: Desk, reason: Reason) -> Response:
@@ -140,6 +140,7 @@ PROVIDER = Provider(
     },
     check=_check,
     has_id_token=False,
+    needs_response_type=False,
     knows_plain_pkce=True,
     scope_separator=",",
     code_prefix="AQ",

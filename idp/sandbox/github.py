@@ -5,6 +5,7 @@ The public address in the profile is empty, as it is for most people: who wants 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -82,7 +83,7 @@ def _user(desk: Desk) -> Response:
     person, login = sign_in.person, sign_in.person.username
     body: dict[str, Any] = {
         "login": login,
-        "id": int(person.subject) if person.subject.isdigit() else person.subject,
+        "id": int(person.subject) if re.fullmatch(r"[0-9]{1,18}", person.subject) else person.subject,
         "node_id": f"U_{person.seed.hex()[:16]}",
         "avatar_url": desk.picture(sign_in),
         "gravatar_id": "",
@@ -135,7 +136,14 @@ PROVIDER = Provider(
     routes={
         "/github.com/login/oauth/access_token": (
             ("POST",),
-            Exchange(_refuse, _grant, by_secret(basic=True, query=True), in_query=True, needs_grant_type=False),
+            Exchange(
+                _refuse,
+                _grant,
+                by_secret(basic=True, query=True),
+                in_query=True,
+                needs_grant_type=False,
+                needs_redirect_uri=False,
+            ),
         ),
         "/api.github.com/user": (("GET",), _user),
         "/api.github.com/user/emails": (("GET",), _emails),
@@ -148,5 +156,6 @@ PROVIDER = Provider(
         "troubleshooting-authorization-request-errors/#access-denied",
     },
     has_id_token=False,
+    needs_response_type=False,
     host_of_pictures="avatars.githubusercontent.com/u",
 )

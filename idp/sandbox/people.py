@@ -22,8 +22,10 @@ FIXED: Mapping[str, str] = {
     "unverified": "Ulysse Unverified",
     "relay": "Rosa Relay",
 }
-MAX_RETURNING = 200
+MAX_RETURNING = 5000
 """People remembered; beyond that, the one not seen for the longest time is forgotten."""
+MAX_SHOWN = 10
+"""People on the page beside the fixed ones: those who were seen last."""
 
 MakeSubject = Callable[[bytes], str]
 
@@ -87,7 +89,7 @@ class People:
         return [
             Choice(FRESH, "A new person", "Somebody who was never here before"),
             *(Choice(value, person.name, _describe(person)) for value, person in zip(self._fixed, fixed, strict=True)),
-            *(Choice(person.subject, person.name, _describe(person)) for person in returning),
+            *(Choice(person.subject, person.name, _describe(person)) for person in returning[:MAX_SHOWN]),
         ]
 
     def choose(self, value: str, own: Mapping[str, str]) -> Person:

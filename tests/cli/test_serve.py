@@ -54,8 +54,10 @@ def wait_until_healthy(process: "subprocess.Popen[str]", folder: Path, url: str)
     raise AssertionError((folder / "out").read_text())
 
 
-def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def children_of(pid: int, *, sandbox: bool = False) -> list[int]:
+    """The worker processes; or, with `sandbox`, the process of the stand-ins."""
+    found = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [child for child in found if (b"--until-eof" in Path(f"/proc/{child}/cmdline").read_bytes()) is sandbox]
 
 
 def wait_for_workers(process: "subprocess.Popen[str]", count: int, *, without: int = 0) -> list[int]:

@@ -60,18 +60,33 @@ WAYS = [
 METHOD = {
     "label": "Google",
     "email": "ada@example.org",
-    "linked_at": "21 November 2026",
-    "last_used_at": "22 November 2026",
+    "linked_at": "November 21, 2026 at 12:18:07\u202fPM UTC",
+    "last_used_at": "November 22, 2026 at 8:05:59\u202fAM UTC",
     "is_available": True,
     "key": "k-1",
     "can_unlink": True,
     "button_id": "unlink-google",
     "kind": "google",
 }
+OTHER_METHOD = {name: value for name, value in METHOD.items() if name != "kind"}
 HARD_METHODS = [
     METHOD,
-    {**METHOD, "label": HOSTILE, "email": LONG_EMAIL, "key": "k-2", "button_id": "unlink-2", "is_available": False},
-    {**METHOD, "label": RIGHT_TO_LEFT, "email": None, "key": "k-3", "button_id": "unlink-3", "last_used_at": None},
+    {
+        **OTHER_METHOD,
+        "label": HOSTILE,
+        "email": LONG_EMAIL,
+        "key": "k-2",
+        "button_id": "unlink-2",
+        "is_available": False,
+    },
+    {
+        **OTHER_METHOD,
+        "label": RIGHT_TO_LEFT,
+        "email": None,
+        "key": "k-3",
+        "button_id": "unlink-3",
+        "last_used_at": None,
+    },
 ]
 TOKEN = {
     "name": "id_token",
@@ -266,6 +281,11 @@ SAMPLES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "link-hostile": ("link", "link-page", {**LINK, "provider": HOSTILE, "email": HOSTILE}),
     "trouble": ("trouble", "trouble-page", TROUBLE),
     "trouble-no-retry": ("trouble", "trouble-page", {**TROUBLE, "advice": None, "retry": None}),
+    "trouble-account": (
+        "trouble",
+        "trouble-page",
+        {**TROUBLE, "client": None, "retry": None, "other_way_url": "/account", "return_to": "account"},
+    ),
     "trouble-dead-end": (
         "trouble",
         "trouble-page",

@@ -162,3 +162,58 @@ def test_the_error_summary_has_the_focus_and_leads_to_the_field(browser_page: Pa
     assert page.evaluate("document.activeElement.id") == "error-summary"
     page.click("#error-summary a[href='#password']")
     assert page.evaluate("document.activeElement.id") == "password"
+
+
+def test_enter_in_the_password_signs_in_and_neither_cancels_nor_goes_elsewhere(
+    browser_page: Pages, address: str
+) -> None:
+    page = browser_page(javascript=False)
+    sent: list[tuple[str, str | None]] = []
+
+    def receive(route: Any) -> None:
+        if route.request.method == "POST":
+            sent.append((route.request.url, route.request.post_data))
+            route.fulfill(body="received")
+        else:
+            route.continue_()
+
+    page.route("**/*", receive)
+    page.goto(f"{address}/login-providers")
+    page.fill("#username", "ada")
+    page.fill("#password", "a secret")
+    page.press("#password", "Enter")
+    page.wait_for_url(f"{address}/here")
+    fields = "csrf_token=a-csrf-token&interaction=i-1&to=&username=ada&password=a+secret"
+    assert sent == [(f"{address}/here", fields)]
+
+
+@pytest.mark.parametrize("sample", ["login-many-providers", "conflict-everything"])
+def test_the_ways_in_are_as_wide_as_each_other_however_long_their_names_are(
+    browser_page: Pages, address: str, sample: str
+) -> None:
+    for viewport in ((360, 740), (1280, 800)):
+        page = browser_page(viewport=viewport)
+        page.goto(f"{address}/{sample}")
+        boxes = page.evaluate(
+            "[...document.querySelectorAll('.way-list .button')].map((each) => each.getBoundingClientRect().width)"
+        )
+        assert len(boxes) >= 3
+        assert len({round(width) for width in boxes}) == 1
+
+
+def test_each_kind_of_provider_has_a_colour_of_its_own(browser_page: Pages, address: str) -> None:
+    page = browser_page()
+    page.goto(f"{address}/login-many-providers")
+    colours = page.evaluate(
+        "[...document.querySelectorAll('.monogram')].map((each) => getComputedStyle(each).backgroundColor)"
+    )
+    assert (len(colours), len(set(colours))) == (12, 7)
+
+
+def test_lines_from_right_to_left_begin_where_the_others_begin(browser_page: Pages, address: str) -> None:
+    page = browser_page()
+    page.goto(f"{address}/link-right-to-left")
+    starts = page.evaluate(
+        "[...document.querySelectorAll('.account-text > *')].map((each) => each.getBoundingClientRect().left)"
+    )
+    assert (len(starts), len(set(starts))) == (3, 1)

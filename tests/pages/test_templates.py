@@ -37,7 +37,6 @@ every_page = pytest.mark.parametrize("sample", SAMPLES)
 
 
 PROVIDERS_FIELDS = {"csrf_token": "a-csrf-token", "interaction": "i-1", "to": ""}
-QUESTION_FIELDS = {"csrf_token": "a-csrf-token", "pending": "p-1", "interaction": "i-1"}
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +68,13 @@ def press(page: BeautifulSoup, control: str) -> tuple[str, dict[str, str]]:
 
 def has(page: BeautifulSoup, *controls: str) -> list[bool]:
     return [page.find(id=control) is not None for control in controls]
+
+
+def find_link(page: BeautifulSoup, control: str) -> tuple[str, str]:
+    """Where a link leads, and its text."""
+    link = page.find("a", id=control)
+    assert isinstance(link, Tag)
+    return str(link["href"]), " ".join(link.get_text().split())
 
 
 def read(page: BeautifulSoup, selector: str) -> str:
@@ -201,9 +207,9 @@ def test_each_provider_is_a_form_of_its_own_that_carries_the_request_on(render: 
 
 
 def test_the_sign_in_for_the_account_page_says_so_in_every_form(render: Render) -> None:
-    forms = render("login-many-providers").find_all("form")
-    assert len(forms) == 14
-    assert {form.find("input", attrs={"name": "to"})["value"] for form in forms} == {"account"}
+    page = render("login-many-providers")
+    assert len(page.find_all("form")) == 14
+    assert [field["value"] for field in page.select("input[name=to]")] == ["account"] * 14
 
 
 def test_providers_come_after_the_password_and_are_announced(render: Render) -> None:
@@ -234,7 +240,7 @@ def test_providers_that_cannot_confirm_anew_are_named_in_one_sentence(render: Re
 def test_a_conflict_names_the_ways_in_and_says_what_comes_after(render: Render) -> None:
     page = render("conflict")
     assert read(page, "#conflict-page .lead") == "There is already an account with ada@example.org."
-    assert page.find(id="way-password")["href"] == "/login"
+    assert find_link(page, "way-password") == ("/login", "Your password")
     assert press(page, "way-github") == ("/upstream/github", PROVIDERS_FIELDS)
     assert read(page, "section .hint") == "After that you can link Google, and use both from then on."
     assert has(page, "link-account", "start-new") == [False, False]
@@ -261,7 +267,10 @@ def test_a_conflict_that_may_not_name_the_ways_in_names_none(render: Render) -> 
 def test_every_answer_about_a_link_carries_what_is_pending(
     render: Render, sample: str, control: str, choice: str
 ) -> None:
-    assert press(render(sample), control) == ("/here", QUESTION_FIELDS | {"choice": choice})
+    address, fields = press(render(sample), control)
+    assert address == "/here"
+    expected = {"csrf_token": "a-csrf-token", "interaction": "i-1", "pending": "p-1", "choice": choice}
+    assert fields == expected | ({"to": ""} if sample.startswith("conflict") else {})
 
 
 def test_an_account_is_shown_only_to_whom_it_may_be_linked(render: Render) -> None:
@@ -277,7 +286,7 @@ def test_without_a_client_there_is_nothing_to_cancel_or_go_on_to(render: Render)
 def test_trouble_offers_to_try_again_first_and_another_way_next(render: Render) -> None:
     page = render("trouble")
     assert press(page, "try-again") == ("/upstream/google", PROVIDERS_FIELDS)
-    assert page.find(id="another-way")["href"] == "/login?interaction=i-1"
+    assert find_link(page, "another-way") == ("/login?interaction=i-1", "Sign in another way")
     assert [control["id"] for control in page.select("main .primary")] == ["try-again"]
     assert [control["id"] for control in render("trouble-no-retry").select("main .primary")] == ["another-way"]
 
@@ -287,10 +296,20 @@ def test_trouble_sends_nobody_away_while_a_way_is_left(render: Render, sample: s
     assert has(render(sample), "back-to-client") == [False]
 
 
+def test_trouble_on_the_way_from_the_account_page_leads_back_there(render: Render) -> None:
+    page = render("trouble-account")
+    assert find_link(page, "another-way") == ("/account", "Go to your account")
+
+
+def test_a_link_from_the_account_page_says_that_it_is_one(render: Render) -> None:
+    expected = {"csrf_token": "a-csrf-token", "link": "1"}
+    assert press(render("account"), "link-discord") == ("/upstream/discord", expected)
+
+
 def test_a_way_in_is_unlinked_by_its_key(render: Render) -> None:
     page = render("account-hard")
     assert press(page, "unlink-3") == ("/account/unlink", {"csrf_token": "a-csrf-token", "key": "k-3"})
-    assert HOSTILE in page.find(id="unlink-2").text  # which one it is, for whoever hears the buttons alone
+    assert HOSTILE in read(page, "#unlink-2")  # which one it is, for whoever hears the buttons alone
     assert [badge.text for badge in page.select("#methods .badge")] == ["Not offered any more"]
 
 
@@ -302,7 +321,7 @@ def test_the_only_way_in_has_a_sentence_instead_of_a_button(render: Render) -> N
 
 def test_ways_in_are_changed_only_after_a_fresh_sign_in(render: Render) -> None:
     page = render("account-waiting")
-    assert page.find(id="sign-in-again")["href"] == "/login?to=account"
+    assert find_link(page, "sign-in-again") == ("/login?to=account", "Sign in again")
     assert has(page, "unlink-google", "offers", "link-facebook") == [False] * 3
     assert has(render("account"), "sign-in-again") == [False]
 
@@ -330,4 +349,4 @@ def test_the_title_of_a_page_has_a_providers_name_as_it_is(render: Render) -> No
 
 def test_only_who_is_signed_in_is_led_to_the_account(render: Render) -> None:
     assert has(render("home"), "open-account") == [False]
-    assert render("home-production").find(id="open-account")["href"] == "/account"
+    assert find_link(render("home-production"), "open-account") == ("/account", "Your account")

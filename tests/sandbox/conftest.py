@@ -1,7 +1,6 @@
 """One sandbox for the tests of a process; tests that stop or spoil one make their own."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 

@@ -3,7 +3,7 @@
 import re
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -131,7 +131,7 @@ REFUSALS = {
 @every_kind
 @pytest.mark.parametrize("form", [{"cancel": "yes"}, {"person": "cancel"}, {"person": "new", "fault": "denied"}])
 def test_somebody_who_refuses_is_told_in_the_providers_own_way(
-    visitor: MakeVisitor, kind: str, form: dict[str, str]
+    visitor: MakeVisitor, kind: str, form: dict[str, Any]
 ) -> None:
     visit = visitor(kind)
     back = visit.choose(**{"person": "", **form})

@@ -134,7 +134,7 @@ class Visitor:
         headers = {"Accept": "application/json"}
         return requests.post(self.origin + TOKEN[self.kind], data=sent, headers=headers, timeout=PATIENCE)
 
-    def tokens(self, person: str = "new", **form: str) -> dict[str, Any]:
+    def tokens(self, person: str = "new", **form: Any) -> dict[str, Any]:
         """The success body of the token endpoint."""
         answer = self.redeem(self.choose(person, **form)["code"])
         assert answer.status_code == 200, answer.text
