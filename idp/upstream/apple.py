@@ -8,7 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from idp.jose.assertions import UnusableKey, check_assertion_key, sign_assertion
+from idp.jose.assertions import check_assertion_key, sign_assertion
+from idp.jose.pem import InvalidPem
 from idp.protocol.identity import Identity
 from idp.settings import UpstreamSettings, connection_variable
 from idp.upstream.id_token import load_auth_time
@@ -46,8 +47,8 @@ def check_settings(settings: UpstreamSettings) -> None:
     if settings.private_key is not None:
         try:
             check_assertion_key(settings.private_key)
-        except UnusableKey as error:
-            raise ValueError(f"{connection_variable(settings.name, 'private_key')}: {error}.") from None
+        except InvalidPem as error:
+            raise ValueError(f"{connection_variable(settings.name, 'private_key')}: {error}") from None
 
 
 def to_identity(answer: Answer) -> Identity:

@@ -3,17 +3,20 @@
 Owns the walk over the stand-in's page. The server is real, and so is every HTTP request between the two.
 """
 
+import json
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import requests
 from bs4 import BeautifulSoup, Tag
 
 from idp.protocol.client import Client
+from idp.protocol.identity import User
 from idp.sandbox.connections import load_apple_key, sandbox_environment
 from idp.sandbox.servers import Sandbox
 from tests.support.authorize import Asked, ask
@@ -39,6 +42,14 @@ def open_sandbox(folder: Path) -> Iterator[tuple[Sandbox, dict[str, str]]]:
     with Sandbox([0] * 7, key) as sandbox:
         environment = sandbox_environment(sandbox.origins, key)
         yield sandbox, {name.removeprefix("IDP_").lower(): value for name, value in environment.items()}
+
+
+def like(environment: dict[str, str], connection: str, name: str, **options: str) -> dict[str, str]:
+    """The variables of a further connection `name`, which is like this one but for the options."""
+    prefix, spelled = f"upstream_{connection}_", name.replace("-", "_")
+    same = {key.removeprefix(prefix): value for key, value in environment.items() if key.startswith(prefix)}
+    chosen = {"kind": CONNECTIONS[connection]} | same | options
+    return {f"upstream_{spelled}_{option}": value for option, value in chosen.items()}
 
 
 @contextmanager
@@ -105,16 +116,38 @@ class Elsewhere:
         return dict(parse_qsl(urlsplit(self.response.url).query))
 
     def choose(
-        self, person: Person | None = None, *, control: str = "new", fault: str = "", at: str = "token"
+        self,
+        person: Person | None = None,
+        *,
+        control: str = "new",
+        fault: str = "",
+        at: str = "token",
+        claims: dict[str, Any] | None = None,
+        profile: dict[str, Any] | None = None,
     ) -> requests.Response:
         """Be this person (or press another button) and come back: the answer of our server's callback, not followed."""
+        return self.way_back(person, control=control, fault=fault, at=at, claims=claims, profile=profile).go(
+            self.browser
+        )
+
+    def way_back(
+        self,
+        person: Person | None = None,
+        *,
+        control: str = "new",
+        fault: str = "",
+        at: str = "token",
+        claims: dict[str, Any] | None = None,
+        profile: dict[str, Any] | None = None,
+    ) -> "WayBack":
+        """The same without going there. `claims` and `profile`: further members, or other ones, of the ID token and of
+        what the profile endpoint says."""
         fields = person.fields if person is not None else {}
-        back = self.leave({"person": control, "fault": fault, "fault_at": at} | fields)
-        return self.browser.get(back.url) if back.form is None else self.browser.post(back.url, data=back.form)
+        said = {"claims": json.dumps(claims or {}), "profile": json.dumps(profile or {})}
+        return self.leave({"person": control, "fault": fault, "fault_at": at} | said | fields)
 
     def cancel(self) -> requests.Response:
-        back = self.leave({"cancel": "1"})
-        return self.browser.get(back.url) if back.form is None else self.browser.post(back.url, data=back.form)
+        return self.leave({"cancel": "1"}).go(self.browser)
 
     def leave(self, form: dict[str, str]) -> "WayBack":
         """Where the provider sends the browser, without going there."""
@@ -167,3 +200,15 @@ def first_party(server: ServerUnderTest, **changes: object) -> RelyingParty:
     return RelyingParty(server, server.add_client(first_party=True, claims_in_id_token=True, **changes))
 
 
+def users_of(server: ServerUnderTest, connection: str, person: Person) -> list[User]:
+    """Who is known here by this account at a provider: one, or nobody."""
+    from sqlalchemy import select
+
+    from idp.store.tables import identities
+
+    query = select(identities.c.user_id).where(
+        identities.c.upstream == connection, identities.c.subject == person.sub
+    )
+    with server.store.database.reading() as reading:
+        ids = list(reading.execute(query).scalars())
+    return [user for each in ids if (user := server.store.users.find(each)) is not None]
