@@ -98,7 +98,8 @@ class SignedIn:
 @dataclass(frozen=True, slots=True)
 class Conflict:
     """The e-mail belongs to `user` already. `may_ask`: a yes of the person is enough to link; `may_start_new`: the
-    account here has never confirmed the address, and the provider has, so a new account may take it."""
+    account here has never confirmed the address, and the provider has, so a new account may take it, where such are
+    made."""
 
     user: User
     why: Why
@@ -129,11 +130,14 @@ def _sign_in_once(server: Server, arrival: Arrival, *, now: int) -> Outcome | No
         return _return(server, arrival, *found, now=now)
     conflict = find_conflict(server, arrival)
     if conflict is not None:
+        found = server.store.identities.find(arrival.key)
+        if found is not None:  # the same arrival, a moment earlier, has just made that account
+            return _return(server, arrival, *found, now=now)
         if conflict.why is not Why.VOUCHED:
             _record(server, audit.Event.LINK_REFUSED, conflict.user.id, arrival, conflict.why, now=now)
             return conflict
         return SignedIn(conflict.user) if link(server, arrival, conflict.user.id, Why.VOUCHED, now=now) else None
-    if (arrival.connection.sign_up or server.settings.sign_up) == "closed":
+    if not allows_sign_up(server, arrival.connection):
         _record(server, audit.Event.LINK_REFUSED, None, arrival, Why.SIGN_UP_CLOSED, now=now)
         return TurnedAway(Why.SIGN_UP_CLOSED)
     return make_account(server, arrival, now=now)
@@ -151,8 +155,15 @@ def find_conflict(server: Server, arrival: Arrival) -> Conflict | None:
         user=user,
         why=why,
         may_ask=why is Why.CONFIRMED,
-        may_start_new=why is Why.LOCAL_UNCONFIRMED and identity.email_verified,
+        may_start_new=why is Why.LOCAL_UNCONFIRMED
+        and identity.email_verified
+        and allows_sign_up(server, arrival.connection),
     )
+
+
+def allows_sign_up(server: Server, connection: UpstreamSettings) -> bool:
+    """Whether people whom nobody knows get an account: as the connection says, else as the server does."""
+    return (connection.sign_up or server.settings.sign_up) == "open"
 
 
 def decide_by_email(connection: UpstreamSettings, identity: Identity, user: User) -> Why:

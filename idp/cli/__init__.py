@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "users": ("idp.cli.users", "The people who sign in."),
     "keys": ("idp.cli.keys", "The keys that tokens are signed with."),
     "sandbox": ("idp.cli.sandbox", "Stand-ins for other providers, for development."),
+    "doctor": ("idp.cli.doctor", "Checks of what the server needs from others."),
     "db": ("idp.cli.db", "The database: its schema, and what has expired."),
 }
 

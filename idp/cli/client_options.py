@@ -4,7 +4,7 @@ Owns the table OPTIONS: option → member of Client. Adding a member to the comm
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from idp.cli.command import Refused
 from idp.cli.output import iso
 from idp.protocol.client import Client
 from idp.protocol.scopes import Api
+from idp.settings import UpstreamSettings, connection_name
 
 Function = Callable[..., Any]
 
@@ -31,6 +32,8 @@ OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--grant-type", "grant_types", {"multiple": True, "help": "Repeatable."}),
     ("--api", "audience", {"multiple": True, "help": "API its access tokens are for. Repeatable."}),
     ("--serves", "serves", {"multiple": True, "help": "API that it is itself, whose tokens it may introspect."}),
+    ("--upstream", "upstreams", {"multiple": True, "metavar": "NAME",
+     "help": "Connection over which people may sign in to it (default: all). Repeatable."}),
     ("--first-party/--third-party", "first_party", _FLAG | {"help": "First-party clients skip the consent page."}),
     ("--pkce/--no-pkce", "require_pkce", _FLAG | {"help": "Require PKCE or not, whatever IDP_REQUIRE_PKCE says."}),
     ("--claims-in-id-token/--lean-id-token", "claims_in_id_token", _FLAG | {"help": "Profile claims in the ID token."}),
@@ -77,10 +80,21 @@ def with_options(client: Client, options: Mapping[str, Any], apis: Mapping[str, 
         values |= {"jwks": _read_jwks(options["jwks"]), "jwks_uri": None}
     elif values.get("jwks_uri"):
         values["jwks"] = None
+    if "upstreams" in values:
+        values["upstreams"] = tuple(dict.fromkeys(connection_name(name) for name in values["upstreams"]))
     for identifier in (*values.get("audience", ()), *values.get("serves", ())):
         if identifier not in apis:
             raise Refused(f"There is no API {identifier}; add it with: idp apis add {identifier}")
     return replace(client, **values)
+
+
+def warn_about_upstreams(client: Client, connections: Sequence[UpstreamSettings]) -> None:
+    """A warning, not a refusal: a client may be prepared before the connection is."""
+    known = [each.name for each in connections]
+    for name in client.upstreams:
+        if name not in known:
+            sentence = f"There is no connection {name} yet; configured: {', '.join(known) or 'none'}"
+            click.echo(f"{sentence}. See: idp doctor upstream", err=True)
 
 
 def with_changes(client: Client, options: Mapping[str, Any]) -> Client:

@@ -53,6 +53,7 @@ def add(name: str, client_id: str | None, public: bool, **options: Any) -> None:
         secret, kept = make_secret(client, settings, now=now)
         client = replace(client, secrets=kept)
         check_whole_client(client)
+        client_options.warn_about_upstreams(client, settings.upstream)
         if not store.clients.add(client, now=now):
             raise Refused(f"There is a client {client.client_id} already.")
         audit.record_by_operator(store, Event.CLIENT_ADDED, now=now, client_id=client.client_id)
@@ -106,6 +107,8 @@ def update(client_id: str, **options: Any) -> None:
         changed, secret = with_new_secret(before, changed, settings, asked=options["new_secret"],
                                           keep_old=options["keep_old"] or 0, now=now)  # fmt: skip
         check_whole_client(changed)
+        if options["upstream"]:
+            client_options.warn_about_upstreams(changed, settings.upstream)
         if not store.clients.save(changed, now=now):
             raise Refused(f"There is no client {client_id}.")
         _record_update(store, before, changed, has_new_secret=secret is not None, now=now)

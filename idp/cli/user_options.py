@@ -1,4 +1,5 @@
-"""What can be typed of a person: the options of `idp users add`; the rules on names, e-mails, passwords and roles."""
+"""What can be typed of a person: who is meant, the options of `idp users add`, the rules on names, e-mails, passwords
+and roles."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -9,6 +10,9 @@ import click
 from idp.accounts.identifiers import new_user_id
 from idp.accounts.passwords import MAX_PASSWORD_LENGTH
 from idp.cli.command import Refused
+from idp.protocol.identity import User
+from idp.protocol.names import USER_ID_PREFIX
+from idp.store import Store
 from idp.store.users import PROFILE_CLAIMS, NewUser
 
 MIN_PASSWORD_LENGTH = 8
@@ -53,6 +57,17 @@ def new_user(username: str, roles: tuple[str, ...], given: Mapping[str, Any], pa
         roles=tuple(dict.fromkeys(roles)),
         password_hash=password_hash,
     )
+
+
+def load_user(store: Store, text: str) -> User:
+    """The person of this id, user name or e-mail; raises Refused."""
+    found = store.users.find(text) if text.startswith(USER_ID_PREFIX) else None
+    if found is None:
+        named = store.users.find_for_sign_in(text)
+        found = None if named is None else named[0]
+    if found is None:
+        raise Refused(f"There is nobody with the id, user name or e-mail {text}. See: idp users list")
+    return found
 
 
 def check_username(username: str) -> None:

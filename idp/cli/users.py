@@ -16,9 +16,16 @@ from idp.cli.command import Group, Refused
 from idp.cli.identifiers import new_password
 from idp.cli.opening import opened_store
 from idp.cli.output import answer, answer_record, answer_table, iso
-from idp.cli.user_options import check_email, check_password, check_roles, check_username, new_user, profile_options
+from idp.cli.user_options import (
+    check_email,
+    check_password,
+    check_roles,
+    check_username,
+    load_user,
+    new_user,
+    profile_options,
+)
 from idp.protocol.identity import User
-from idp.protocol.names import USER_ID_PREFIX
 from idp.settings import Settings, load_settings
 from idp.store import Store
 
@@ -71,9 +78,23 @@ def list_users() -> None:
 def show(user: str) -> None:
     """All that is known of one person."""
     with opened_store(load_settings()) as store:
-        found = _load_user(store, user)
-        named = store.users.find_for_sign_in(found.username)
-        answer_record(_described(found, has_password=named is not None and named[1] is not None))
+        found = load_user(store, user)
+        linked = dict.fromkeys(each.key.upstream for each in store.identities.list_of(found.id))
+        described = _described(found, has_password=store.users.has_password(found.id))
+    answer_record(described | {"linked_connections": list(linked)})
+
+
+@command.command("explain-link")
+@click.argument("user")
+def explain_link(user: str) -> None:
+    """Why a person can, or cannot, sign in with other providers: their links, how each came about, and what was
+    refused."""
+    from idp.cli.explain_link import explain
+
+    settings = load_settings()
+    with opened_store(settings) as store:
+        explained, lines = explain(store, settings, load_user(store, user))
+    answer(explained, *lines)
 
 
 @command.command("disable")
@@ -82,7 +103,7 @@ def disable(user: str) -> None:
     """Lock a person out: they are signed out everywhere, and their tokens end."""
     now = int(time.time())
     with opened_store(load_settings()) as store:
-        found = _load_user(store, user)
+        found = load_user(store, user)
         store.users.set_disabled(found.id, True, now=now)
         store.users.sign_out_everywhere(found.id, now=now, why="user disabled")
         audit.record_by_operator(store, Event.USER_DISABLED, now=now, user_id=found.id)
@@ -95,7 +116,7 @@ def enable(user: str) -> None:
     """Let a disabled person sign in again."""
     now = int(time.time())
     with opened_store(load_settings()) as store:
-        found = _load_user(store, user)
+        found = load_user(store, user)
         store.users.set_disabled(found.id, False, now=now)
         audit.record_by_operator(store, Event.USER_ENABLED, now=now, user_id=found.id)
     answer({"id": found.id, "disabled": False}, f"{found.username} can sign in again.")
@@ -107,7 +128,7 @@ def remove(user: str) -> None:
     """Remove a person, their sessions and consents; their tokens end."""
     now = int(time.time())
     with opened_store(load_settings()) as store:
-        found = _load_user(store, user)
+        found = load_user(store, user)
         store.users.remove(found.id, now=now)
         audit.record_by_operator(store, Event.USER_REMOVED, now=now, user_id=found.id)
     answer({"removed": found.id}, f"{found.username} is removed.")
@@ -124,7 +145,7 @@ def set_password(user: str, from_stdin: bool, at_random: bool) -> None:
         raise click.UsageError("Give --stdin or --random.")
     settings, now = load_settings(), int(time.time())
     with opened_store(settings) as store:
-        found = _load_user(store, user)
+        found = load_user(store, user)
         store.users.set_password_hash(found.id, _hash(settings, password), now=now)
         store.users.sign_out_everywhere(found.id, now=now, why="password changed")
         audit.record_by_operator(store, Event.PASSWORD_CHANGED, now=now, user_id=found.id)
@@ -145,23 +166,13 @@ def roles(user: str, added: tuple[str, ...], removed: tuple[str, ...], replaced:
     check_roles((*added, *(replaced or "").split()))
     now = int(time.time())
     with opened_store(load_settings()) as store:
-        found = _load_user(store, user)
+        found = load_user(store, user)
         wanted = found.roles if replaced is None else tuple(dict.fromkeys(replaced.split()))
         wanted = tuple(role for role in dict.fromkeys((*wanted, *added)) if role not in removed)
         if wanted != found.roles:
             store.users.set_roles(found.id, wanted, now=now)
             audit.record_by_operator(store, Event.USER_ROLES_CHANGED, now=now, user_id=found.id, roles=list(wanted))
     answer({"id": found.id, "roles": list(wanted)}, f"Roles of {found.username}: {' '.join(wanted) or 'none'}")
-
-
-def _load_user(store: Store, text: str) -> User:
-    found = store.users.find(text) if text.startswith(USER_ID_PREFIX) else None
-    if found is None:
-        named = store.users.find_for_sign_in(text)
-        found = None if named is None else named[0]
-    if found is None:
-        raise Refused(f"There is nobody with the id, user name or e-mail {text}. See: idp users list")
-    return found
 
 
 def _check_free(store: Store, username: str, email: str | None) -> None:

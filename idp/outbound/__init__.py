@@ -16,6 +16,14 @@ from idp.outbound.addresses import is_public
 from idp.outbound.connection import make_tls_context
 from idp.outbound.exchange import OutboundResponse
 from idp.outbound.fetcher import OutboundFetcher
-from idp.outbound.refusals import FetchRefused, NotSent
+from idp.outbound.refusals import AnswerRefused, FetchRefused, NotSent
 
-__all__ = ["FetchRefused", "NotSent", "OutboundFetcher", "OutboundResponse", "is_public", "make_tls_context"]
+__all__ = [
+    "AnswerRefused",
+    "FetchRefused",
+    "NotSent",
+    "OutboundFetcher",
+    "OutboundResponse",
+    "is_public",
+    "make_tls_context",
+]

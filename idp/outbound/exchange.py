@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from idp.outbound.deadline import Deadline, DeadlineSocket
-from idp.outbound.refusals import FetchRefused
+from idp.outbound.refusals import AnswerRefused, FetchRefused
 from idp.outbound.targets import Target
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def load_request(method: str, headers: Mapping[str, str], body: bytes | None) ->
 def exchange(
     connection: socket.socket, target: Target, request: Request, deadline: Deadline, max_bytes: int
 ) -> OutboundResponse:
-    """Send the request and read the answer; raises FetchRefused for a redirect and for a body too large."""
+    """Send the request and read the answer; raises AnswerRefused for a redirect and for a body too large."""
     import http.client
 
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # head and body go out as two writes
@@ -81,11 +81,11 @@ def exchange(
 def _check_answer(response: http.client.HTTPResponse, host: str, max_bytes: int) -> None:
     """Refuse by the head what need not be read (RFC 9110 sections 8.4, 8.6, 15.2 and 15.4)."""
     if response.status < 200 or 300 <= response.status < 400:
-        raise FetchRefused(f"{host} answered with status {response.status}")
+        raise AnswerRefused(f"{host} answered with status {response.status}")
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise FetchRefused(f"{host} answered with an encoding that was not asked for")
+        raise AnswerRefused(f"{host} answered with an encoding that was not asked for")
     if response.length is not None and response.length > max_bytes:
-        raise FetchRefused(f"{host} announced more than {max_bytes} bytes")
+        raise AnswerRefused(f"{host} announced more than {max_bytes} bytes")
 
 
 def _headers(response: http.client.HTTPResponse) -> dict[str, str]:
@@ -103,7 +103,7 @@ def _read_body(response: http.client.HTTPResponse, host: str, max_bytes: int) ->
     while chunk := response.read(min(_CHUNK, max_bytes + 1 - len(body))):
         body += chunk
         if len(body) > max_bytes:
-            raise FetchRefused(f"{host} answered with more than {max_bytes} bytes")
+            raise AnswerRefused(f"{host} answered with more than {max_bytes} bytes")
     if announced is not None and len(body) != announced:
         raise FetchRefused(f"{host} broke off in the middle of its answer")
     return bytes(body)

@@ -1,4 +1,4 @@
-"""How a request of ours fails. Owns the two exceptions, and what the errors of the system become."""
+"""How a request of ours fails. Owns the exceptions, and what the errors of the system become."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +13,10 @@ class NotSent(FetchRefused):
 
     What a rule refuses is not of this kind, because repeating it would change nothing.
     """
+
+
+class AnswerRefused(FetchRefused):
+    """The other side is there and has answered, but with what is never taken: a redirect, too much, an encoding."""
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response, request, url_for
-from flask_babel import format_datetime
+from flask_babel import format_date
 from flask_babel import gettext as _
 
 from idp.accounts.arrivals import find_arrival
@@ -52,7 +52,7 @@ def _render(
         status=status,
         account=account_view(user),
         has_password=has_password,
-        methods=[_method(each, linked, has_password) for each in linked],
+        methods=[_method(number, each, linked, has_password) for number, each in enumerate(linked)],
         unlink_action=url_for("pages.unlink"),
         offers=[provider_view(connection) for connection in offer_for(None).connections],
         is_fresh=is_fresh(session),
@@ -74,10 +74,12 @@ def _waiting() -> dict[str, Any] | None:
     return shown | {"action": url_for("pages.link"), "pending": known_arrival()}
 
 
-def _method(linked: LinkedIdentity, every: list[LinkedIdentity], has_password: bool) -> dict[str, Any]:
+def _method(number: int, linked: LinkedIdentity, every: list[LinkedIdentity], has_password: bool) -> dict[str, Any]:
     connection = current_upstreams().find(linked.key.upstream)
     others = [each for each in every if each is not linked and current_upstreams().find(each.key.upstream)]
+    is_second = any(each.key.upstream == linked.key.upstream for each in every[:number])
     return {
+        "kind": connection.provider.kind if connection is not None else None,
         "label": connection.label if connection is not None else linked.key.upstream,
         "email": linked.email,
         "linked_at": _date(linked.linked_at),
@@ -85,7 +87,7 @@ def _method(linked: LinkedIdentity, every: list[LinkedIdentity], has_password: b
         "is_available": connection is not None,
         "key": _form_key(linked.key),
         "can_unlink": has_password or bool(others),
-        "button_id": f"unlink-{linked.key.upstream}",
+        "button_id": f"unlink-{linked.key.upstream}" + (f"-{number}" if is_second else ""),
     }
 
 
@@ -95,7 +97,7 @@ def _form_key(key: Key) -> str:
 
 
 def _date(seconds: int) -> str:
-    return str(format_datetime(datetime.fromtimestamp(seconds, UTC), "long"))
+    return str(format_date(datetime.fromtimestamp(seconds, UTC), "long"))
 
 
 def _notice() -> str | None:

@@ -101,7 +101,7 @@ def _ways(found: Conflict, waiting: Waiting | None) -> list[dict[str, Any]]:
     names = dict.fromkeys(linked.key.upstream for linked in store.identities.list_of(found.user.id))
     for connection in filter(None, map(upstreams.find, names)):
         allow_upstream_target(connection.settings.sandbox_url)
-        ways.append({**provider_view(connection), "kind": "provider"})
+        ways.append({**provider_view(connection), "kind": "provider", "provider_kind": connection.provider.kind})
     return ways
 
 

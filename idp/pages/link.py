@@ -46,6 +46,7 @@ def link() -> Response:
         pending=key,
         client=client_view(waiting.request.client) if waiting is not None else None,
         provider=connection.label,
+        provider_kind=connection.provider.kind,
         email=arrival.identity.email,
         account=account_view(user),
     )

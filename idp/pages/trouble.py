@@ -21,9 +21,15 @@ _log = structlog.get_logger("idp.upstream")
 
 
 def render_failure(
-    connection: Connection, failure: errors.UpstreamFailed, waiting: Waiting | None, return_to: str | None
+    connection: Connection,
+    failure: errors.UpstreamFailed,
+    waiting: Waiting | None,
+    return_to: str | None,
+    *,
+    is_linking: bool = False,
 ) -> Response:
-    """The page for what the provider did; the request that waits stays as it was."""
+    """The page for what the provider did; the request that waits stays as it was. A link is begun again on the account
+    page, because trying it again from here would be a sign-in."""
     kind = type(failure).__name__
     _log.warning("upstream failed", upstream=connection.name, kind=kind, detail=failure.detail)
     audit.record_once_a_minute(
@@ -33,7 +39,7 @@ def render_failure(
     status, title, message, advice = _words(connection.label, failure)
     return _render(
         connection, waiting, return_to, status=status, title=title, message=message, advice=advice,
-        may_retry=not isinstance(failure, errors.NotFresh | errors.NotAllowed),
+        may_retry=not is_linking and not isinstance(failure, errors.NotFresh | errors.NotAllowed),
     )  # fmt: skip
 
 
@@ -111,7 +117,7 @@ def _render(
     return render_page("trouble", status=status, language_links=False, **shown, **texts)
 
 
-def _other_way(waiting: Waiting | None, return_to: str | None) -> str | None:
+def _other_way(waiting: Waiting | None, return_to: str | None) -> str:
     if return_to == ACCOUNT:
         return url_for("pages.account")
-    return url_for("pages.login", interaction=waiting.interaction.id) if waiting is not None else None
+    return url_for("pages.login", interaction=waiting.interaction.id if waiting is not None else None)

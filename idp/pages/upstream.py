@@ -78,7 +78,7 @@ def begin(
             raise NotFresh("not offered for this request")
         url = current_upstreams().begin(server, connection, pending, browser(), _wishes(waiting), now=now)
     except UpstreamFailed as failure:
-        return render_failure(connection, failure, waiting, return_to)
+        return render_failure(connection, failure, waiting, return_to, is_linking=links_user_id is not None)
     return see_other(url)
 
 
@@ -140,7 +140,8 @@ def _finish(connection: Connection, params: Params) -> Response:
     except Denied:
         return _back_to_choice(connection, waiting, pending)
     except UpstreamFailed as failure:
-        return render_failure(connection, failure, waiting, pending.returns_to)
+        is_linking = pending.links_user_id is not None
+        return render_failure(connection, failure, waiting, pending.returns_to, is_linking=is_linking)
     return _arrive(connection, waiting, pending, _make_arrival(connection, identity, tokens))
 
 

@@ -65,8 +65,8 @@ class UpstreamSettings(BaseModel):
     )
     tenant: OptionalText = setting(
         None,
-        "Microsoft: the id or domain of the one tenant whose people may sign in, or `common`, `organizations` or "
-        "`consumers`.",
+        "Microsoft: the id (not the domain) of the one tenant whose people may sign in, or `common`, `organizations` "
+        "or `consumers`. Unset: `common`.",
         group=_PROVIDER,
     )
     hosted_domain: OptionalText = setting(
@@ -86,9 +86,9 @@ class UpstreamSettings(BaseModel):
     )
     trust_email: Literal["refuse", "ask", "link"] = setting(
         "refuse",
-        "What happens when somebody arrives with the e-mail address of an account that exists: `refuse` names the ways "
-        "in that it has; `ask` links after a sign-in with one of them; `link` links at once where the provider vouches "
-        "for the address.",
+        "What happens when somebody arrives with the e-mail address of an account that exists: `refuse` asks for a "
+        "sign-in with one of the ways that it has; `ask` lets a yes be enough, and `link` links at once, both only where "
+        "the provider hands out the address and the account has confirmed it. The rules: `docs/account-linking.md`.",
         group=_PEOPLE,
     )
     profile_refresh: Literal["first", "always"] = setting(

@@ -1,5 +1,6 @@
 """The audit trail: security events, appended and never changed."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -29,10 +30,14 @@ class AuditEventStore:
         with self._database.writing() as connection:
             connection.execute(_insert, row | {"request_id": request_id, "detail": to_json(detail or {})})
 
-    def list(self, *, user_id: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
-        """The newest events first."""
+    def list(
+        self, *, user_id: str | None = None, events: Collection[str] | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        """The newest events first, of one person and of these names where they are given."""
         query = select(audit_events).order_by(audit_events.c.id.desc()).limit(limit)
         if user_id is not None:
             query = query.where(audit_events.c.user_id == user_id)
+        if events is not None:
+            query = query.where(audit_events.c.event.in_(events))
         with self._database.reading() as connection:
             return [dict(row._mapping) for row in connection.execute(query)]

@@ -89,8 +89,8 @@ def _redeem(session: Any, endpoints: Endpoints, form: Mapping[str, str]) -> Mapp
             status = getattr(error.response, "status_code", None)
             kind = Unavailable if status is not None and (status >= 500 or status == 429) else Untrustworthy
             raise kind(f"token endpoint: status {status}") from None
-        except ValueError:
-            raise Untrustworthy("the token response is not a JSON object") from None
+        except (ValueError, TypeError, ArithmeticError, RecursionError):  # Authlib reads expires_in, whatever it is
+            raise Untrustworthy("the token response has another shape") from None
     if not isinstance(tokens.get("access_token"), str):
         raise Untrustworthy("no access token came")
     return tokens

@@ -66,8 +66,11 @@ def check_nonce(claims: Mapping[str, Any], nonce: str) -> None:
 
 
 def check_subject(subject: object) -> None:
-    """Core §2: at most 255 ASCII characters, and something."""
-    if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_LENGTH or not subject.isprintable():
+    """Core §2: at most 255 ASCII characters, and something. Space around them is refused, because some databases cannot
+    tell it from none."""
+    if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_LENGTH:
+        raise Untrustworthy("no proper subject")
+    if not (subject.isascii() and subject.isprintable()) or subject != subject.strip():
         raise Untrustworthy("no proper subject")
 
 

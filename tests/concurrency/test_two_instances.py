@@ -4,62 +4,24 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from tests.concurrency.conftest import check_no_fault, database_of, redis_of
+from tests.concurrency.cluster import Cluster, open_cluster
 from tests.concurrency.walks import walk_through_everything
 from tests.support.accounts import PASSWORD
-from tests.support.balancer import Balancer, balancing
-from tests.support.idp_server import ServerUnderTest, make_settings, prepare, start, stop
-from tests.support.machine import accepts_connections, find_free_port
-from tests.support.relying_party import Browser, Page, RelyingParty
+from tests.support.idp_server import ServerUnderTest
+from tests.support.machine import accepts_connections
+from tests.support.relying_party import Page, RelyingParty
 from tests.support.services import Bench
-
-
-@dataclass
-class Cluster:
-    """`front` is what the world sees; the instances behind it answer in turn."""
-
-    front: ServerUnderTest
-    instances: list[ServerUnderTest]
-    balancer: Balancer
-
-    def browser(self) -> Browser:
-        """Every request is a connection of its own, hence the next instance's."""
-        return Browser(self.front, Connection="close")
 
 
 @pytest.fixture
 def cluster(bench: Bench, signing_keys: Path, tmp_path: Path) -> Iterator[Cluster]:
-    with ExitStack() as stack:
-        url = stack.enter_context(database_of(bench, "postgresql"))
-        shared = {"database_url": url, "redis_url": redis_of(bench), "keys_dir": str(tmp_path / "keys")}
-        settings, environment = make_settings(tmp_path, **shared)
-        prepare(settings, signing_keys)
-        front = ServerUnderTest(settings, environment)
-        stack.callback(lambda: front.store.database.dispose())
-        shared |= {"issuer": settings.issuer, "secret_key": settings.secret_key}
-        instances = [stack.enter_context(_instance(tmp_path / name, shared)) for name in ("one", "two")]
-        ports = [instance.settings.port for instance in instances]
-        yield Cluster(front, instances, stack.enter_context(balancing(settings.port, ports)))
-
-
-@contextmanager
-def _instance(folder: Path, shared: dict[str, str]) -> Iterator[ServerUnderTest]:
-    folder.mkdir()
-    settings, environment = make_settings(folder, port=find_free_port(), **shared)
-    instance = ServerUnderTest(settings, environment, log=folder / "server.log")
-    start(instance)
-    try:
-        yield instance
-        check_no_fault(instance)
-    finally:
-        stop(instance)
+    with open_cluster(bench, signing_keys, tmp_path) as opened:
+        yield opened
 
 
 def test_a_whole_life_whose_every_step_is_served_by_the_other_instance(cluster: Cluster) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.federation import Federation, running_federation
 from tests.support.idp_server import ServerUnderTest, TimedServer, running_server, timed_server
 from tests.support.machine import ProgramMissing
 from tests.support.services import Bench
@@ -57,3 +58,20 @@ def timed(tmp_path: Path, signing_keys: Path, bench: Bench, flow_database: str) 
         except ProgramMissing as missing:
             pytest.skip(str(missing))
         yield stack.enter_context(timed_server(tmp_path, keys_from=signing_keys, database_url=url))
+
+
+# --- Sign-in with other providers ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def federation(
+    bench: Bench, tmp_path_factory: pytest.TempPathFactory, signing_keys: Path, flow_database: str
+) -> Iterator[Federation]:
+    """Gunicorn with two workers, every provider and the further connections, each a stand-in."""
+    folder = tmp_path_factory.mktemp("federation")
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(bench.fresh_database(flow_database))
+        except ProgramMissing as missing:
+            pytest.skip(str(missing))
+        yield stack.enter_context(running_federation(folder, keys_from=signing_keys, database_url=url))

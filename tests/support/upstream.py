@@ -15,13 +15,12 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 import requests
 from bs4 import BeautifulSoup, Tag
 
-from idp.protocol.client import Client
 from idp.protocol.identity import User
 from idp.sandbox.connections import load_apple_key, sandbox_environment
 from idp.sandbox.servers import Sandbox
 from tests.support.authorize import Asked, ask
 from tests.support.idp_server import ServerUnderTest, running_server, timed_server
-from tests.support.relying_party import TIMEOUT, Browser, Callback, Page, RelyingParty
+from tests.support.relying_party import TIMEOUT, Browser, Page, RelyingParty
 
 # the name of the connection → the kind of its provider
 CONNECTIONS = {
@@ -206,9 +205,7 @@ def users_of(server: ServerUnderTest, connection: str, person: Person) -> list[U
 
     from idp.store.tables import identities
 
-    query = select(identities.c.user_id).where(
-        identities.c.upstream == connection, identities.c.subject == person.sub
-    )
+    query = select(identities.c.user_id).where(identities.c.upstream == connection, identities.c.subject == person.sub)
     with server.store.database.reading() as reading:
         ids = list(reading.execute(query).scalars())
     return [user for each in ids if (user := server.store.users.find(each)) is not None]
