@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from idp.outbound import FetchRefused, NotSent, OutboundFetcher, is_public
+from idp.outbound import AnswerRefused, FetchRefused, NotSent, OutboundFetcher, is_public
 from idp.outbound.adapter import GuardedAdapter
 
 GOOD: dict[str, Any] = {"keys": []}
@@ -778,7 +778,7 @@ def test_a_post_is_never_carried_on_to_where_a_redirect_points(server: Server, s
     server.answer = http(b"", status, f"Location: {url}/elsewhere")
     with pytest.raises(FetchRefused, match=f"status {status[:3]}") as refused:
         fetcher.send("POST", url, body=b"client_secret=x")
-    assert type(refused.value) is FetchRefused
+    assert type(refused.value) is AnswerRefused
     assert len(server.requests) == 1
 
 

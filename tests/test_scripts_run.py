@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from tests.cli.environment import is_setting
-from tests.support.machine import find_free_port
+from tests.support.machine import find_free_port, find_free_ports
 
 ROOT = Path(__file__).parent.parent
 FIRST_START_SECONDS = 300  # it makes a virtual environment and installs the lock
@@ -87,13 +87,14 @@ def pss_of(pid: int) -> float:
 
 
 def test_a_newcomer_runs_one_command_twice(fresh_copy: Path) -> None:
-    port = find_free_port()
-    with started(fresh_copy, port, within=FIRST_START_SECONDS) as (process, _):
+    port, stand_ins = find_free_port(), str(find_free_ports(7))
+    with started(fresh_copy, port, within=FIRST_START_SECONDS, IDP_SANDBOX_PORT=stand_ins) as (process, _):
         demo = json.loads((fresh_copy / "var" / "demo.json").read_text("utf-8"))
         assert demo["issuer"] == f"http://localhost:{port}"
         assert set(demo["clients"]) == {"demo-web", "demo-spa", "demo-mobile"}
         discovery = requests.get(f"http://localhost:{port}/.well-known/openid-configuration", timeout=5).json()
         assert discovery["issuer"] == demo["issuer"]
+        assert 'id="continue-with-google"' in requests.get(f"http://localhost:{port}/login", timeout=5).text
         process.terminate()
         assert process.wait(15) == 0
     out = (fresh_copy / "out").read_text()
@@ -102,7 +103,7 @@ def test_a_newcomer_runs_one_command_twice(fresh_copy: Path) -> None:
 
     took = []
     for _ in range(5):  # the best of a few: other tests run at the same time
-        with started(fresh_copy, port, within=60) as (process, seconds):
+        with started(fresh_copy, port, within=60, IDP_SANDBOX_PORT=stand_ins) as (process, seconds):
             took.append(min(seconds, processor_seconds_of(process.pid)))
             assert json.loads((fresh_copy / "var" / "demo.json").read_text("utf-8")) == demo
             time.sleep(0.5)

@@ -14,7 +14,7 @@ from typing import Any
 from idp import audit
 from idp.accounts.identifiers import new_user_id
 from idp.accounts.usernames import derive_usernames
-from idp.protocol.identity import Identity, User
+from idp.protocol.identity import Identity, Session, User
 from idp.server import Server
 from idp.settings import UpstreamSettings
 from idp.store.identities import Key, LinkedIdentity
@@ -38,6 +38,7 @@ class Why(StrEnum):
     LOCAL_UNCONFIRMED = "local_unconfirmed"
     LOCAL_DISABLED = "local_disabled"
     ANOTHER_PERSONS = "another_persons"
+    ASKED = "asked"
     DECLINED = "declined"
     SIGN_UP_CLOSED = "sign_up_closed"
     ACCOUNT_DISABLED = "account_disabled"
@@ -56,6 +57,7 @@ EXPLANATIONS: Mapping[Why, str] = {
     Why.LOCAL_UNCONFIRMED: "The account here has never confirmed its address, so it may be somebody else's trap.",
     Why.LOCAL_DISABLED: "The account with this address is disabled.",
     Why.ANOTHER_PERSONS: "That account at the provider is linked to somebody else here.",
+    Why.ASKED: "The person is asked whether the two are to be linked; a yes is recorded as a link.",
     Why.DECLINED: "The person was asked and said no.",
     Why.SIGN_UP_CLOSED: "There is no account yet, and sign-up is closed.",
     Why.ACCOUNT_DISABLED: "The account is disabled.",
@@ -99,12 +101,13 @@ class SignedIn:
 class Conflict:
     """The e-mail belongs to `user` already. `may_ask`: a yes of the person is enough to link; `may_start_new`: the
     account here has never confirmed the address, and the provider has, so a new account may take it, where such are
-    made."""
+    made; `proves_address`: the provider has confirmed this very address."""
 
     user: User
     why: Why
     may_ask: bool
     may_start_new: bool
+    proves_address: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,8 @@ def _sign_in_once(server: Server, arrival: Arrival, *, now: int) -> Outcome | No
         if found is not None:  # the same arrival, a moment earlier, has just made that account
             return _return(server, arrival, *found, now=now)
         if conflict.why is not Why.VOUCHED:
-            _record(server, audit.Event.LINK_REFUSED, conflict.user.id, arrival, conflict.why, now=now)
+            why = Why.ASKED if conflict.may_ask else conflict.why
+            _record(server, audit.Event.LINK_REFUSED, conflict.user.id, arrival, why, now=now)
             return conflict
         return SignedIn(conflict.user) if link(server, arrival, conflict.user.id, Why.VOUCHED, now=now) else None
     if not allows_sign_up(server, arrival.connection):
@@ -151,13 +155,13 @@ def find_conflict(server: Server, arrival: Arrival) -> Conflict | None:
         return None
     user, _ = known
     why = decide_by_email(arrival.connection, identity, user)
+    proves_address = identity.email_verified and is_same_address(identity.email, user.email)
     return Conflict(
         user=user,
         why=why,
         may_ask=why is Why.CONFIRMED,
-        may_start_new=why is Why.LOCAL_UNCONFIRMED
-        and identity.email_verified
-        and allows_sign_up(server, arrival.connection),
+        may_start_new=why is Why.LOCAL_UNCONFIRMED and proves_address and allows_sign_up(server, arrival.connection),
+        proves_address=proves_address,
     )
 
 
@@ -174,9 +178,18 @@ def decide_by_email(connection: UpstreamSettings, identity: Identity, user: User
         return Why.LOCAL_UNCONFIRMED
     if connection.trust_email == "refuse":
         return Why.TRUST_REFUSES
-    if not identity.owns_email:
+    if not identity.owns_email or not is_same_address(identity.email, user.email):
         return Why.NOT_ITS_ADDRESS
     return Why.VOUCHED if connection.trust_email == "link" else Why.CONFIRMED
+
+
+def is_same_address(one: str | None, other: str | None) -> bool:
+    """Whether two e-mails are one mailbox beyond doubt: nothing but the case of ASCII letters differs.
+
+    Look-up is more generous (NFKC, case-folded), so that nobody gets a look-alike of an address that is taken; but
+    `weiß@` and `weiss@` are two mailboxes, and who has one of them has shown nothing about the other.
+    """
+    return one is not None and other is not None and one.encode().lower() == other.encode().lower()
 
 
 def make_account(server: Server, arrival: Arrival, *, now: int, takes_email_from: str | None = None) -> SignedIn | None:
@@ -232,12 +245,18 @@ def decline(server: Server, arrival: Arrival, user_id: str, *, now: int) -> None
     _record(server, audit.Event.LINK_REFUSED, user_id, arrival, Why.DECLINED, now=now)
 
 
-def unlink(server: Server, key: Key, user_id: str, *, usable: frozenset[str], now: int) -> bool:
-    """Take a way in away, unless it is the last one of those that are `usable` (names of connections)."""
+def unlink(server: Server, key: Key, session: Session, *, usable: frozenset[str], now: int) -> bool:
+    """Take a way in away, unless it is the last one of those that are `usable` (names of connections).
+
+    Whoever came in that way is signed out, with what they were granted; the session that does it goes on.
+    """
+    user_id = session.user_id
     ids: dict[str, Any] = {"user_id": user_id, "upstream": key.upstream}
     if not server.store.identities.remove_unless_last(key, user_id, usable=usable):
         audit.record(server, audit.Event.UNLINK_REFUSED, now=now, **ids, why=Why.LAST_WAY_IN.value)
         return False
+    for sid in server.store.sessions.end_of_upstream(user_id, key.upstream, keep=session.sid):
+        server.store.grants.revoke_for_session(sid, client_id=None, now=now)
     audit.record(server, audit.Event.IDENTITY_UNLINKED, now=now, **ids, why=Why.ACCOUNT_PAGE.value)
     return True
 

@@ -35,7 +35,7 @@ def unlink() -> Response:
     store, usable = current_server().store, frozenset(current_upstreams().connections)
     chosen = [each for each in store.identities.list_of(user.id) if _form_key(each.key) == request.form.get("key")]
     for linked in chosen:
-        if not unlink_identity(current_server(), linked.key, user.id, usable=usable, now=request_time()):
+        if not unlink_identity(current_server(), linked.key, session, usable=usable, now=request_time()):
             message = _("This is the only way in that is left, so it stays. Link another one first.")
             return _render(session, user, errors=[{"field": None, "message": message}], status=409)
         return see_other(url_for("pages.account", unlinked=linked.key.upstream))

@@ -76,7 +76,7 @@ def _decide(connection: Connection, waiting: Waiting | None, arrival: Arrival, k
 
 def _render(connection: Connection, waiting: Waiting | None, found: Conflict, arrival: Arrival, key: str) -> Response:
     """409. The ways in are named only to somebody whose provider has confirmed that the address is theirs."""
-    names_ways = arrival.identity.email_verified
+    names_ways = found.proves_address
     return render_page(
         "conflict",
         status=409,

@@ -44,7 +44,7 @@ def _show(waiting: Waiting | None) -> Response:
         return see_other(return_url(None, read_return_to()))
     if waiting is not None and not _is_wanted(waiting):
         return see_other(waiting.resume_url)
-    if waiting is not None and not waiting.interaction.progress.hint_followed:
+    if waiting is not None and request.method == "GET" and not waiting.interaction.progress.hint_followed:
         hinted = find_hinted(waiting, offer_for(waiting))
         if hinted is not None:
             save_progress(current_server(), waiting.interaction, now=request_time(), hint_followed=True)

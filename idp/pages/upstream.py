@@ -15,6 +15,7 @@ from idp.accounts.arrivals import keep_arrival
 from idp.accounts.linking import TOKENS_PURPOSE, Arrival, Conflict, Outcome, SignedIn, Why, link, sign_in_with
 from idp.authorization.interaction import save_progress
 from idp.pages.providers import demands_fresh_sign_in, offer_for
+from idp.pages.select_account import was_shown_to
 from idp.pages.trouble import render_another_persons, render_failure, render_stale, render_turned_away
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.identity import Identity
@@ -54,7 +55,7 @@ def start(name: str) -> Response:
 def _start_linking(connection: Connection) -> Response:
     """From the account page: another way in for the person who is signed in, and has proved it lately."""
     session, user = current_session()
-    if session is None or user is None or not is_fresh(session):
+    if session is None or user is None or not is_fresh(session) or not was_shown_to(user):
         return see_other(url_for("pages.account"))
     return begin(connection, None, return_to=ACCOUNT, links_user_id=user.id)
 

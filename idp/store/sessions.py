@@ -123,6 +123,14 @@ class SessionStore:
         with self._database.writing() as connection:
             return connection.execute(update(sessions).where(*ours).values(values)).rowcount == 1
 
+    def end_of_upstream(self, user_id: str, upstream: str, *, keep: str) -> list[str]:
+        """End the sessions that a person began over this connection, but for the one to keep; their names."""
+        theirs = (sessions.c.user_id == user_id, sessions.c.upstream == upstream, sessions.c.sid != keep)
+        with self._database.writing() as connection:
+            ended = list(connection.execute(select(sessions.c.sid).where(*theirs)).scalars())
+            connection.execute(delete(sessions).where(sessions.c.sid.in_(ended)))
+        return ended
+
     def end(self, sid: str) -> bool:
         with self._database.writing() as connection:
             return connection.execute(delete(sessions).where(sessions.c.sid == sid)).rowcount == 1

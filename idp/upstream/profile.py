@@ -23,7 +23,7 @@ def read_email(value: object) -> str | None:
     if not isinstance(value, str) or len(value) > MAX_EMAIL_LENGTH or not value.isprintable() or " " in value:
         return None
     local, at, domain = value.rpartition("@")
-    return value if at and local and "." in domain.strip(".") else None
+    return value if at and local and "@" not in local and "." in domain.strip(".") else None
 
 
 def read_https_url(value: object) -> str | None:

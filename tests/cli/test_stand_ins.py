@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from tests.cli.test_serve import SERVE, children_of, serving_process, wait_until_healthy
-from tests.support.machine import find_free_port
+from tests.support.machine import find_free_port, find_free_ports
 
 BUTTONS = {"google", "facebook", "discord", "apple", "github", "microsoft", "acme"}
 
@@ -31,19 +31,6 @@ def discover(issuer: str) -> dict[str, str]:
             time.sleep(0.1)
 
 
-def find_seven_ports() -> int:
-    """The first of seven ports in a row that nobody uses."""
-    while True:
-        first = find_free_port()
-        try:
-            for port in range(first, first + 7):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-            return first
-        except (OSError, OverflowError):
-            continue
-
-
 def wait_until_gone(pid: int) -> None:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
@@ -55,7 +42,7 @@ def wait_until_gone(pid: int) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["told to stop", "killed"])
 def test_a_development_server_has_stand_ins_that_end_with_it(empty_folder: Path, how: signal.Signals) -> None:
-    port, first = find_free_port(), find_seven_ports()
+    port, first = find_free_port(), find_free_ports(7)
     url = f"http://127.0.0.1:{port}"
     command = [*SERVE, "--init", "--port", str(port)]
     with serving_process(empty_folder, command, IDP_SANDBOX_PORT=str(first)) as process:
@@ -72,7 +59,7 @@ def test_a_development_server_has_stand_ins_that_end_with_it(empty_folder: Path,
 
 
 def test_without_a_free_port_the_server_starts_all_the_same_and_says_so(empty_folder: Path) -> None:
-    port, first = find_free_port(), find_seven_ports()
+    port, first = find_free_port(), find_free_ports(7)
     command = [*SERVE, "--init", "--port", str(port)]
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", first + 3))
@@ -106,7 +93,7 @@ def test_without_a_free_port_the_server_starts_all_the_same_and_says_so(empty_fo
 def test_the_settings_say_whether_there_are_stand_ins(
     empty_folder: Path, variables: dict[str, str], expected: set[str]
 ) -> None:
-    port, first = find_free_port(), find_seven_ports()
+    port, first = find_free_port(), find_free_ports(7)
     command = [*SERVE, "--init", "--port", str(port)]
     with serving_process(empty_folder, command, IDP_SANDBOX_PORT=str(first), **variables) as process:
         wait_until_healthy(process, empty_folder, f"http://127.0.0.1:{port}")

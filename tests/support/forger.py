@@ -24,7 +24,7 @@ from tests.support.authorize import Asked, ask
 from tests.support.relying_party import Browser, Page, RelyingParty
 
 CLIENT_ID = "our-client"
-CLIENT_SECRET = "the-secret-that-must-never-be-logged"  # noqa: S105  # of a provider that exists in tests only
+CLIENT_SECRET = "the-secret-that-must-never-be-logged"  # of a provider that exists in tests only
 KID = "forger-1"
 Write = Callable[[BaseHTTPRequestHandler], None]
 

@@ -118,3 +118,16 @@ def find_public_directory() -> Path:
     directory = Path(tempfile.gettempdir()).resolve()
     is_public = all(parent.stat().st_mode & 0o001 for parent in (directory, *directory.parents))
     return directory if is_public or os.geteuid() != 0 else Path("/tmp")
+
+
+def find_free_ports(count: int) -> int:
+    """The first of so many ports in a row that nobody uses."""
+    while True:
+        first = find_free_port()
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+            return first
+        except (OSError, OverflowError):
+            continue
