@@ -6,9 +6,9 @@ import secrets
 from dataclasses import asdict, fields
 from typing import Any
 
-from idp.accounts.linking import Arrival
+from idp.accounts.linking import Arrival, find_conflict
 from idp.jose.encryption import DecryptionFailed
-from idp.protocol.identity import Identity
+from idp.protocol.identity import Identity, User
 from idp.server import Server
 from idp.store.database import hashed
 
@@ -31,6 +31,12 @@ def find_arrival(server: Server, key: str | None, browser: str | None, *, now: i
     """None when it has ended, is another browser's, or its connection is not configured any more."""
     value = server.store.ephemeral.get(KIND, key, now=now) if key else None
     return None if value is None or not _is_of(value, browser) else _to_arrival(server, value)
+
+
+def is_question_to(server: Server, arrival: Arrival, user: User) -> bool:
+    """Whether it is this person who may link it: theirs is the account that has its e-mail."""
+    conflict = find_conflict(server, arrival)
+    return conflict is not None and conflict.user.id == user.id
 
 
 def claim_arrival(server: Server, key: str, browser: str | None, *, now: int) -> Arrival | None:

@@ -178,7 +178,8 @@ def decide_by_email(connection: UpstreamSettings, identity: Identity, user: User
         return Why.LOCAL_UNCONFIRMED
     if connection.trust_email == "refuse":
         return Why.TRUST_REFUSES
-    if not identity.owns_email or not is_same_address(identity.email, user.email):
+    owns_it = identity.owns_email and identity.email_verified
+    if not owns_it or not is_same_address(identity.email, user.email):
         return Why.NOT_ITS_ADDRESS
     return Why.VOUCHED if connection.trust_email == "link" else Why.CONFIRMED
 

@@ -7,7 +7,7 @@ from flask import Response, request, url_for
 from flask_babel import format_date
 from flask_babel import gettext as _
 
-from idp.accounts.arrivals import find_arrival
+from idp.accounts.arrivals import find_arrival, is_question_to
 from idp.accounts.linking import unlink as unlink_identity
 from idp.pages.providers import offer_for, provider_view
 from idp.protocol.identity import Session, User
@@ -57,18 +57,18 @@ def _render(
         offers=[provider_view(connection) for connection in offer_for(None).connections],
         is_fresh=is_fresh(session),
         sign_in_again_url=url_for("pages.login", to=ACCOUNT, again=1),
-        waiting=_waiting() if is_fresh(session) else None,
+        waiting=_waiting(user) if is_fresh(session) else None,
         notice=_notice(),
         errors=errors or [],
         logout_url=url_for("pages.logout"),
     )
 
 
-def _waiting() -> dict[str, Any] | None:
+def _waiting(user: User) -> dict[str, Any] | None:
     """An account at a provider that had this person's e-mail, and came before they signed in."""
     arrival = find_arrival(current_server(), known_arrival(), known_browser(), now=request_time())
     connection = current_upstreams().find(arrival.connection.name) if arrival is not None else None
-    if arrival is None or connection is None:
+    if arrival is None or connection is None or not is_question_to(current_server(), arrival, user):
         return None
     shown = {"provider": connection.label, "email": arrival.identity.email}
     return shown | {"action": url_for("pages.link"), "pending": known_arrival()}

@@ -7,6 +7,7 @@ from flask import Response, request, url_for
 from idp import audit
 from idp.authorization.interaction import save_progress
 from idp.authorization.steps import consent_items
+from idp.pages.providers import allow_hinted_provider
 from idp.pages.scope_texts import describe_claim, describe_scope
 from idp.pages.select_account import SWITCH, was_shown_to
 from idp.protocol.claims import claims_of_scopes
@@ -55,6 +56,7 @@ def _render(waiting: Waiting, user: User) -> Response:
     server, asked = current_server(), waiting.request
     known = server.store.consents.find(user.id, asked.client.client_id)
     apis = server.store.apis.all()
+    allow_hinted_provider(waiting)
     return render_page(
         "consent",
         action=url_for("pages.consent"),

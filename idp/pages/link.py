@@ -2,7 +2,7 @@
 
 from flask import Response, request, url_for
 
-from idp.accounts.arrivals import claim_arrival, find_arrival
+from idp.accounts.arrivals import claim_arrival, find_arrival, is_question_to
 from idp.accounts.linking import Why, decline
 from idp.accounts.linking import link as link_account
 from idp.authorization.interaction import save_progress
@@ -32,8 +32,8 @@ def link() -> Response:
     key = known_arrival() if waiting is None else waiting.interaction.progress.pending_link
     arrival = find_arrival(current_server(), key, known_browser(), now=request_time())
     connection = current_upstreams().find(arrival.connection.name) if arrival is not None else None
-    if arrival is None or connection is None or key is None:
-        _forget(waiting)  # it took too long: the sign-in goes on without the link
+    if arrival is None or connection is None or key is None or not is_question_to(current_server(), arrival, user):
+        _forget(waiting)  # it took too long, or somebody else came in: the sign-in goes on without the link
         return see_other(next_url)
     if request.method == "POST":
         check_form()

@@ -51,6 +51,11 @@ def find_hinted(waiting: Waiting, offer: Offer) -> Connection | None:
     return next((each for each in offer.connections if each.name == hint), None)
 
 
+def allow_hinted_provider(waiting: Waiting) -> None:
+    """Let the forms of this page end at the provider of the client's hint: "use another account" leads straight there."""
+    offer_for(waiting)
+
+
 def provider_view(connection: Connection) -> dict[str, Any]:
     return {
         "name": connection.name,

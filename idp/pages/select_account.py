@@ -3,6 +3,7 @@
 from flask import Response, request, url_for
 
 from idp.authorization.interaction import save_progress
+from idp.pages.providers import allow_hinted_provider
 from idp.protocol.identity import User
 from idp.web.csrf import check_form
 from idp.web.current import current_server, request_time
@@ -32,6 +33,7 @@ def select_account() -> Response:
         if was_shown_to(user):
             save_progress(current_server(), waiting.interaction, now=request_time(), **chosen)
         return see_other(waiting.resume_url)
+    allow_hinted_provider(waiting)
     return render_page(
         "select_account",
         action=url_for("pages.select_account"),

@@ -87,8 +87,8 @@ class UpstreamSettings(BaseModel):
     trust_email: Literal["refuse", "ask", "link"] = setting(
         "refuse",
         "What happens when somebody arrives with the e-mail address of an account that exists: `refuse` asks for a "
-        "sign-in with one of the ways that it has; `ask` lets a yes be enough, and `link` links at once, both only where "
-        "the provider hands out the address and the account has confirmed it. The rules: `docs/account-linking.md`.",
+        "sign-in with one of the ways that it has; `ask` lets a yes be enough, and `link` links at once, both only "
+        "where the provider hands out the address and the account has confirmed it: see `docs/account-linking.md`.",
         group=_PEOPLE,
     )
     profile_refresh: Literal["first", "always"] = setting(

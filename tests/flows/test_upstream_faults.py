@@ -199,14 +199,17 @@ def test_the_fault_denied_is_a_refusal_of_the_person(party: RelyingParty, name: 
     assert (asked.page.status, asked.page.id) == (200, "login-page")
 
 
-@pytest.mark.parametrize(("error", "expected"), [
-    ("server_error", NO_ANSWER),
-    ("temporarily_unavailable", NO_ANSWER),
-    ("invalid_scope", NOT_WORKED),
-    ("unauthorized_client", NOT_WORKED),
-    ("<script>alert(1)</script>", NOT_WORKED),
-    ("", NOT_WORKED),
-])
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        ("server_error", NO_ANSWER),
+        ("temporarily_unavailable", NO_ANSWER),
+        ("invalid_scope", NOT_WORKED),
+        ("unauthorized_client", NOT_WORKED),
+        ("<script>alert(1)</script>", NOT_WORKED),
+        ("", NOT_WORKED),
+    ],
+)
 @pytest.mark.spec("RFC 6749", "4.1.2.1", "MUST")
 def test_an_error_at_the_authorization_endpoint_is_a_page_and_the_request_goes_on(
     federation: Federation, party: RelyingParty, error: str, expected: tuple[int, str]

@@ -111,16 +111,12 @@ def test_somebody_new_gets_an_account_and_the_client_gets_its_tokens(party: Rely
 
 
 @every_connection
-def test_an_account_that_a_provider_made_knows_whether_its_address_is_confirmed(
-    party: RelyingParty, name: str
-) -> None:
+def test_an_account_that_a_provider_made_knows_whether_its_address_is_confirmed(party: RelyingParty, name: str) -> None:
     confirmed, unconfirmed = somebody(name), somebody(name, email_verified="false")
     for person in (confirmed, unconfirmed):
         assert arrive(party, name, person).callback.code
     user = only_user(party.server, name, confirmed)
-    assert (user.email, user.claims.get("email_verified")) == (
-        (confirmed.email, EXPECTED[name]["email_verified"])
-    )
+    assert (user.email, user.claims.get("email_verified")) == ((confirmed.email, EXPECTED[name]["email_verified"]))
     other = only_user(party.server, name, unconfirmed)
     assert other.claims.get("email_verified") is not True
     assert other.email == (None if name == "facebook" else unconfirmed.email)
@@ -255,9 +251,7 @@ def test_the_request_can_be_given_up_at_the_conflict(party: RelyingParty, name: 
 
 @every_connection
 @pytest.mark.spec("RFC 6749", "4.1.2.1", "MUST")
-def test_a_refusal_over_there_leads_back_to_the_choice_and_the_password_works(
-    party: RelyingParty, name: str
-) -> None:
+def test_a_refusal_over_there_leads_back_to_the_choice_and_the_password_works(party: RelyingParty, name: str) -> None:
     user = party.server.add_user()
     asked = ask(party, Browser(party.server), scope=SCOPE)
     asked = asked.then(press(asked.page, name).cancel())

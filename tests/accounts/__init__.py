@@ -1,0 +1,1 @@
+"""Whose account an arrival is: the rules alone, on one database, without HTTP."""
