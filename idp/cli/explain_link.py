@@ -39,15 +39,13 @@ _OUTCOMES: Mapping[str, str] = {
     "the address if the provider has confirmed it",
     "refuse": "nobody would be signed in, and nothing linked",
 }
-
-
 _IF_YES = "The provider hands out the address, the account here has confirmed it, and TRUST_EMAIL is ask."
 
 
 def explain(store: Store, settings: Settings, user: User) -> tuple[dict[str, Any], Iterator[str]]:
     """All of it for JSON, and as lines to read. Provider tokens are never shown, only whether some are stored."""
     linked, names = store.identities.list_of(user.id), {each.name for each in settings.upstream}
-    rows = store.audit_events.list(user_id=user.id, events=HAPPENED, limit=MAX_EVENTS)
+    rows = store.audit_events.list(user_id=user.id, events=HAPPENED, limit=MAX_EVENTS + 1)
     explained = {
         "id": user.id,
         "username": user.username,
@@ -56,7 +54,8 @@ def explain(store: Store, settings: Settings, user: User) -> tuple[dict[str, Any
         "disabled": user.disabled,
         "has_password": store.users.has_password(user.id),
         "links": [_link(each, is_configured=each.key.upstream in names) for each in linked],
-        "events": [_event(row) for row in reversed(rows)],
+        "events": [_event(row) for row in reversed(rows[:MAX_EVENTS])],
+        "has_older_events": len(rows) > MAX_EVENTS,
         "would_happen": _what_would_happen(settings, user),
     }
     return explained, _lines(explained)
@@ -130,7 +129,7 @@ def _lines(explained: Mapping[str, Any]) -> Iterator[str]:
     yield "Ways in:"
     yield from _lines_of_ways(explained)
     yield ""
-    yield "What happened:"
+    yield f"What happened{f', the newest {MAX_EVENTS} events' if explained['has_older_events'] else ''}:"
     for event in explained["events"]:
         yield f"  {event['at']}  {event['connection'] or '-'}  {HAPPENED[event['event']]}. {event['reason']}"
     if not explained["events"]:

@@ -97,7 +97,7 @@ def _form_key(key: Key) -> str:
 
 
 def _date(seconds: int) -> str:
-    return str(format_date(datetime.fromtimestamp(seconds, UTC), "long"))
+    return str(format_date(datetime.fromtimestamp(seconds, UTC), "medium"))
 
 
 def _notice() -> str | None:

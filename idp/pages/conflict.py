@@ -38,8 +38,9 @@ def conflict() -> Response:
         if answer is not None:
             return answer
     found = find_conflict(current_server(), arrival)
-    if found is None:
-        return see_other(_login_url(waiting))  # the address has become free meanwhile: sign in once more
+    if found is None:  # the address has become free meanwhile: sign in once more, and nothing waits to be linked
+        claim_arrival(current_server(), key, known_browser(), now=request_time())
+        return see_other(_login_url(waiting))
     return _render(connection, waiting, found, arrival, key)
 
 

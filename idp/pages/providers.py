@@ -52,7 +52,7 @@ def find_hinted(waiting: Waiting, offer: Offer) -> Connection | None:
 
 
 def allow_hinted_provider(waiting: Waiting) -> None:
-    """Let the forms of this page end at the provider of the client's hint: "use another account" leads straight there."""
+    """Let the forms of this page end at the hinted provider, because "use another account" leads straight there."""
     offer_for(waiting)
 
 

@@ -38,6 +38,6 @@ class AuditEventStore:
         if user_id is not None:
             query = query.where(audit_events.c.user_id == user_id)
         if events is not None:
-            query = query.where(audit_events.c.event.in_(events))
+            query = query.where(audit_events.c.event.in_(list(events)))
         with self._database.reading() as connection:
             return [dict(row._mapping) for row in connection.execute(query)]

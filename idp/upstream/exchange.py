@@ -110,11 +110,19 @@ def _make_session(connection: Connection, endpoints: Endpoints, fetcher: Outboun
         settings.client_id, secret, token_endpoint_auth_method=endpoints.client_auth if secret else "none"
     )
     session.register_client_auth_method(("client_secret_basic", _encode_basic))
+    session.register_compliance_hook("access_token_response", _check_not_overloaded)
     session.trust_env = False
     session.headers["User-Agent"] = "idp"
     for scheme in ("https://", "http://"):
         session.mount(scheme, GuardedAdapter(fetcher))
     return session
+
+
+def _check_not_overloaded(response: Any) -> Any:
+    """RFC 6585 §4: too many requests is the provider's trouble, whatever its body says."""
+    if response.status_code == 429:
+        raise Unavailable("token endpoint: status 429")
+    return response
 
 
 def _encode_basic(client: Any, _method: str, uri: str, headers: dict[str, str], body: Any) -> tuple[Any, ...]:

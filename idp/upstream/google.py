@@ -1,4 +1,5 @@
-"""Google: OpenID Connect with one issuer. It cannot be asked to sign a person in anew, nor does it say when it did."""
+"""Google: OpenID Connect with one issuer. It cannot be asked to sign a person in anew, and says when it did only to
+applications that it has verified."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -24,7 +24,7 @@ PRIVATE_NAME, REBINDING_NAME = "intranet.example", "rebinding.example"
 RESOLVED = {
     PRIVATE_NAME: ["10.1.2.3"],
     REBINDING_NAME: ["93.184.216.34", "127.0.0.1"],
-    **dict.fromkeys(("127.1", "2130706433", "0177.0.0.1"), ["127.0.0.1"]),
+    **{spelling: ["127.0.0.1"] for spelling in ("127.1", "2130706433", "0177.0.0.1")},
 }
 # Where no provider may send us; CANARY is another server on this machine, which no setting allows
 TARGETS = {
@@ -90,6 +90,10 @@ def one_long_header(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: " + b"y" * 10_000_000 + b"\r\n\r\n{}")
 
 
+def another_protocol(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"SSH-2.0-x\r\n")
+
+
 def silence(handler: BaseHTTPRequestHandler) -> None:
     time.sleep(DEADLINE + 2)
 
@@ -118,7 +122,7 @@ ANSWERS: dict[str, Write] = {
     "a brotli claim": saying(b"{}", Content_Encoding="br"),
     "a flood of headers": flood_of_headers,
     "one long header": one_long_header,
-    "not HTTP": lambda handler: None if handler.wfile.write(b"SSH-2.0-x\r\n") else None,
+    "not HTTP": another_protocol,
     "nested beyond all measure": saying("[" * 200_000),
     "301": redirect(301),
     "302": redirect(302),
@@ -253,9 +257,7 @@ def test_an_issuer_on_the_inside_is_not_discovered_unless_it_is_allowed(
     assert canary.seen == []
 
 
-def test_an_issuer_on_the_inside_works_when_it_is_allowed(
-    canary: Forger, tmp_path: Path, signing_keys: Path
-) -> None:
+def test_an_issuer_on_the_inside_works_when_it_is_allowed(canary: Forger, tmp_path: Path, signing_keys: Path) -> None:
     changes = canary.connection("inside", "/inside")
     with timed_server(tmp_path, keys_from=signing_keys, outbound_allowed_hosts=canary.host, **changes) as server:
         begun = press_away(first_party(server), Browser(server), "inside")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 import requests
@@ -62,8 +62,7 @@ def changed(back: WayBack, **params: str | None) -> WayBack:
     values = {name: value for name, value in (back.params | params).items() if value is not None}
     if back.form is not None:
         return WayBack(back.url, values)
-    query = requests.models.RequestEncodingMixin._encode_params(values)  # type: ignore[no-untyped-call]
-    return WayBack(f"{back.url.partition('?')[0]}?{query}", None)
+    return WayBack(f"{back.url.partition('?')[0]}?{urlencode(values)}", None)
 
 
 def is_signed_in(browser: Browser) -> bool:
@@ -112,7 +111,7 @@ def test_of_twenty_requests_with_one_state_at_two_processes_one_wins(server: Ser
 
     def go(_: int) -> requests.Response:
         tab = Browser(server, Connection="close")
-        tab.http.cookies.update(cookies)  # type: ignore[no-untyped-call]
+        tab.http.cookies.update(cookies)
         return back.go(tab)
 
     answers = at_once(20, go)

@@ -1,4 +1,4 @@
-"""ID tokens that the provider did not issue to us for this sign-in: whatever is wrong with them, nobody is signed in."""
+"""ID tokens that the provider did not issue to us for this sign-in: whatever is wrong, nobody is signed in."""
 
 import json
 import time
@@ -11,7 +11,7 @@ from joserfc.jwk import OctKey, RSAKey
 
 from idp.store.identities import Key
 from tests.jose.tokens import part
-from tests.support.assertions import make_key, public_jwk, shared_key
+from tests.support.assertions import public_jwk, shared_key
 from tests.support.forger import CLIENT_ID, KID, Begun, Forger, check_nobody, press_away, running_forger
 from tests.support.idp_server import TimedServer, timed_server
 from tests.support.relying_party import Browser
@@ -74,7 +74,7 @@ def by_hmac(secret: Callable[[Forger], bytes]) -> Forge:
 
 
 def public_pem(forger: Forger) -> bytes:
-    return bytes(forger.key.as_pem(private=False))  # type: ignore[call-arg]
+    return bytes(forger.key.as_pem(private=False))
 
 
 def text_payload(change: Callable[[str], str]) -> Forge:
@@ -149,7 +149,7 @@ CLAIMS: dict[str, Forge] = {
     "sub with NUL": claims_with(sub="admin\x00"),
     "sub with a line break": claims_with(sub="admin\nroot"),
     "sub with a surrogate": text_payload(lambda text: text.replace('"sub": "', '"sub": "\\ud800')),
-    "sub not ASCII": claims_with(sub="аdmin"),  # noqa: RUF001  # Cyrillic, on purpose
+    "sub not ASCII": claims_with(sub="аdmin"),  # Cyrillic, on purpose
     "sub with a space behind": claims_with(sub="admin "),
     "sub a number": claims_with(sub=12345),
     "sub a list": claims_with(sub=["admin"]),
@@ -326,5 +326,3 @@ def test_userinfo_about_somebody_else_is_refused(forger: Forger, stage: TimedSer
     )
     check_nobody(browser, response, 502)
     assert stage.store.identities.find(Key(NAME, forger.origin, "own")) is None
-
-

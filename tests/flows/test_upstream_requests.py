@@ -24,6 +24,7 @@ from tests.support.upstream import (
     Elsewhere,
     elsewhere,
     first_party,
+    follow_link,
     press,
     sandboxed_timed_server,
     sign_in_with,
@@ -98,11 +99,10 @@ def check_forced(asked: Asked, name: str) -> None:
     forced = force(asked, name)
     assert (forced.page.status, forced.page.id) == (403, "trouble-page")
     assert forced.page.soup.find(id="try-again") is None
-    link = forced.page.soup.find(id="another-way")
-    assert forced.then(forced.browser.get(str(link["href"]))).page.id == LOGIN  # type: ignore[index]
+    assert follow_link(forced, "another-way").page.id == LOGIN
 
 
-# --- The authorization request -----------------------------------------------------------------------------------------
+# --- The authorization request ---------------------------------------------------------------------------------------
 
 
 @every_connection
@@ -205,7 +205,7 @@ def test_the_client_id_and_nothing_of_the_secret_is_in_the_address(party: Relyin
     assert "s3cret" not in there.response.url
 
 
-# --- Fresh sign-ins ----------------------------------------------------------------------------------------------------
+# --- Fresh sign-ins --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", sorted(FRESH))
@@ -215,7 +215,7 @@ def test_the_client_id_and_nothing_of_the_secret_is_in_the_address(party: Relyin
 def test_a_fresh_sign_in_is_demanded_of_the_provider_and_its_time_is_kept(
     party: RelyingParty, name: str, wish: dict[str, str]
 ) -> None:
-    asked, there = leave(party, name, **wish)
+    asked, there = leave(party, name, None, **wish)
     assert {"prompt", "max_age"} & there.asked.keys() == FRESH[name].keys()
     assert {parameter: there.asked[parameter] for parameter in FRESH[name]} == FRESH[name]
     proved_at = party.server.now - 5
@@ -232,7 +232,7 @@ def test_a_sign_in_that_is_not_fresh_is_refused(
     party: RelyingParty, name: str, wish: dict[str, str], said: int | None
 ) -> None:
     person = somebody(name)
-    asked, there = leave(party, name, **wish)
+    asked, there = leave(party, name, None, **wish)
     claims = {"auth_time": None if said is None else party.server.now - said}
     refused = asked.then(there.choose(person, claims=claims))
     assert (refused.page.status, refused.page.id) == (403, "trouble-page"), refused.page.text[:300]
@@ -310,14 +310,13 @@ def test_max_age_is_measured_from_the_providers_auth_time(party: RelyingParty, n
 def test_a_password_after_a_federated_sign_in_proves_anew_and_says_so(party: RelyingParty, name: str) -> None:
     server, user = party.server, party.server.add_user()
     asked = sign_in_with(party, Browser(server), name, somebody(name, email=user.email))
-    link = asked.page.soup.find(id="way-password")
-    asked = asked.then(asked.browser.get(str(link["href"]))).log_in(user.username)  # type: ignore[index]
+    asked = follow_link(asked, "way-password").log_in(user.username)
     assert asked.then(asked.page.submit("link")).callback.code
     asked = ask(party, asked.browser, max_age="100")
     assert claims_after(asked)["amr"] == ["pwd"]
 
 
-# --- Authentication contexts -------------------------------------------------------------------------------------------
+# --- Authentication contexts -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.spec(CORE, "5.5.1.1", "MUST")
@@ -365,7 +364,7 @@ def test_a_voluntary_acr_hides_nothing(party: RelyingParty) -> None:
     assert offered(page) >= CONNECTIONS.keys()
 
 
-# --- Straight to one provider ------------------------------------------------------------------------------------------
+# --- Straight to one provider ----------------------------------------------------------------------------------------
 
 
 @every_connection
@@ -414,7 +413,7 @@ def test_a_hint_does_not_disturb_somebody_who_is_signed_in(party: RelyingParty) 
     assert ask(party, Browser(party.server), idp_hint="google", prompt="none").callback.error == "login_required"
 
 
-# --- Clients that are for some providers only --------------------------------------------------------------------------
+# --- Clients that are for some providers only ------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -466,7 +465,7 @@ def test_a_sign_in_begun_for_one_client_does_not_end_at_a_limited_one(
     assert (answer.status, answer.id) == (403, "trouble-page")
 
 
-# --- Accounts: sign-up, tokens, disabled people, user names ------------------------------------------------------------
+# --- Accounts: sign-up, tokens, disabled people, user names ----------------------------------------------------------
 
 
 @contextmanager
@@ -495,8 +494,7 @@ def test_with_sign_up_closed_people_who_have_an_account_link_and_come_in(
     person = somebody("google", email=user.email)
     asked = sign_in_with(party, Browser(server), "google-closed", person)
     assert asked.page.id == "conflict-page"
-    link = asked.page.soup.find(id="way-password")
-    asked = asked.then(asked.browser.get(str(link["href"]))).log_in(user.username)  # type: ignore[index]
+    asked = follow_link(asked, "way-password").log_in(user.username)
     assert asked.then(asked.page.submit("link")).callback.code
     assert claims_after(sign_in_with(party, Browser(server), "google-closed", person))["sub"] == user.id
 
@@ -555,8 +553,7 @@ def test_tokens_wait_encrypted_while_the_person_decides_and_are_kept_with_the_li
     server, user, connection = party.server, party.server.add_user(), f"{name}-kept"
     person = somebody(name, email=user.email)
     asked = sign_in_with(party, Browser(server), connection, person)
-    link = asked.page.soup.find(id="way-password")
-    asked = asked.then(asked.browser.get(str(link["href"]))).log_in(user.username)  # type: ignore[index]
+    asked = follow_link(asked, "way-password").log_in(user.username)
     assert asked.then(asked.page.submit("link")).callback.code
     sealed = stored_tokens(server, connection, person.sub)
     assert "access_token" in SecretBox(server.settings.secret_key).decrypt(sealed, purpose=TOKENS_PURPOSE)
@@ -618,7 +615,7 @@ def test_two_people_of_one_name_get_two_user_names(party: RelyingParty) -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9]{4,15}", name) for name in names)
 
 
-# --- Without a client --------------------------------------------------------------------------------------------------
+# --- Without a client ------------------------------------------------------------------------------------------------
 
 
 @every_connection

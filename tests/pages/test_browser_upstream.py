@@ -350,11 +350,10 @@ def test_whoever_refuses_over_there_is_back_at_the_choice_and_takes_another_prov
     assert asked.claims(page)["email"] == person.email
 
 
-@both_ways
 def test_after_trouble_at_the_provider_trying_again_leads_to_the_client(
-    open_page: Watched, application: Application, javascript: bool
+    open_page: Watched, application: Application
 ) -> None:
-    page, person = open_page(javascript=javascript), somebody("acme")
+    page, person = open_page(javascript=False), somebody("acme")
     asked = application.ask(page)
     press(page, "acme")
     choose(page, fault="http_500")
@@ -371,12 +370,11 @@ def test_after_trouble_at_the_provider_trying_again_leads_to_the_client(
 # --- The account page ------------------------------------------------------------------------------------------------
 
 
-@both_ways
 @pytest.mark.asvs("7.5.1")
 def test_another_way_in_is_linked_on_the_account_page_only_after_a_fresh_sign_in(
-    open_page: Watched, server: ServerUnderTest, javascript: bool
+    open_page: Watched, server: ServerUnderTest
 ) -> None:
-    page, user, person = open_page(javascript=javascript), server.add_user(), somebody("apple")
+    page, user, person = open_page(javascript=False), server.add_user(), somebody("apple")
     page.goto(server.url("/account"))
     sign_in(page, user.username)
     expect(page.locator("#account-page")).to_be_visible()
@@ -529,12 +527,9 @@ def test_going_back_to_the_question_after_the_link_changes_nothing(
     assert user_id_of(server, "google", person) == user.id
 
 
-@both_ways
 @pytest.mark.asvs("10.2.2")
-def test_two_tabs_with_two_providers_finish_their_own_requests(
-    open_page: Watched, application: Application, javascript: bool
-) -> None:
-    first = open_page(javascript=javascript)
+def test_two_tabs_with_two_providers_finish_their_own_requests(open_page: Watched, application: Application) -> None:
+    first = open_page(javascript=False)
     second = first.context.new_page()
     one, other = somebody("google"), somebody("apple")
     asked_first, asked_second = application.ask(first), application.ask(second)

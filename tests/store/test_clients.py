@@ -41,6 +41,7 @@ FULL = Client(
     audience=("https://api.example.com",),
     serves=("https://api.example.com",),
     web_origins=("https://app.example.com",),
+    upstreams=("google", "acme"),
     access_token_lifetime=1,
     id_token_lifetime=2,
     refresh_token_lifetime=3,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from idp.sandbox.clients import Client
 from idp.sandbox.servers import Sandbox
@@ -57,7 +57,7 @@ class Federation:
 
 
 @contextmanager
-def running_federation(folder: Path, *, keys_from: Path, **changes: str) -> Iterator[Federation]:
+def running_federation(folder: Path, *, keys_from: Path, **changes: Any) -> Iterator[Federation]:
     """gunicorn with two workers; requests to providers end after two seconds."""
     with open_sandbox(folder / "sandbox") as (sandbox, environment):
         clients = cast("dict[str, Client]", sandbox.desks["oidc"].clients)
@@ -65,6 +65,6 @@ def running_federation(folder: Path, *, keys_from: Path, **changes: str) -> Iter
         further: dict[str, str] = {}
         for name, (model, options) in FURTHER.items():
             further |= like(environment, model, name, **options)
-        settings = {"outbound_timeout": "2"} | environment | further | changes
+        settings: dict[str, Any] = {"outbound_timeout": "2"} | environment | further | changes
         with running_server(folder, keys_from=keys_from, **settings) as server:
             yield Federation(server, sandbox)

@@ -150,12 +150,12 @@ class Begun:
 
     def land(self, **params: str | None) -> Asked:
         """The same, redirects within our server followed."""
-        return self.asked.then(self.answer(**params))
+        return self.asked.then(self.answer(browser=None, **params))
 
 
 def press_away(party: RelyingParty, browser: Browser, connection: str, **overrides: str | None) -> Begun:
     """Ask for a sign-in, press the provider's button, and go no further than its address."""
-    asked = ask(party, browser, **overrides)
+    asked = ask(party, browser, method="GET", **overrides)
     response = asked.page.submit(f"continue-with-{connection}")
     assert response.status_code == 303, Page(browser, response).text[:300]
     return Begun(asked, browser, response.headers["Location"])
@@ -215,7 +215,7 @@ def _handler_of(forger: Forger) -> type[BaseHTTPRequestHandler]:
 
 
 def _usual(forger: Forger, path: str, form: dict[str, str]) -> Write:
-    issuer, _, last = path.rpartition("/")
+    last = path.rpartition("/")[2]
     if path.endswith("/.well-known/openid-configuration"):
         return saying(json.dumps(forger.describe(path.removesuffix("/.well-known/openid-configuration"))))
     if last == "jwks":

@@ -52,11 +52,11 @@ def like(environment: dict[str, str], connection: str, name: str, **options: str
 
 
 @contextmanager
-def sandboxed_server(folder: Path, *, keys_from: Path, **changes: str) -> Iterator[tuple[ServerUnderTest, Sandbox]]:
+def sandboxed_server(folder: Path, *, keys_from: Path, **changes: Any) -> Iterator[tuple[ServerUnderTest, Sandbox]]:
     """gunicorn with two workers and every provider, each a stand-in."""
     with (
         open_sandbox(folder / "sandbox") as (sandbox, environment),
-        running_server(folder, keys_from=keys_from, **environment | changes) as server,
+        running_server(folder, keys_from=keys_from, **(environment | changes)) as server,
     ):
         yield server, sandbox
 
@@ -97,7 +97,7 @@ class Person:
         return {"sub": self.sub, "email": self.email, "name": self.name, "email_verified": self.email_verified}
 
 
-def somebody(connection: str, **changes: str) -> Person:
+def somebody(connection: str, **changes: Any) -> Person:
     return Person(**({"sub": new_subject(connection), "email": new_email()} | changes))
 
 
@@ -186,7 +186,7 @@ def press(page: Page, connection: str, *, prefix: str = "continue-with") -> Else
 
 
 def sign_in_with(
-    party: RelyingParty, browser: Browser, connection: str, person: Person | None = None, **overrides: str | None
+    party: RelyingParty, browser: Browser, connection: str, person: Person | None = None, **overrides: Any
 ) -> Asked:
     """From the client's request to where the provider's answer leads, redirects within the server followed."""
     asked = ask(party, browser, **overrides)
@@ -194,7 +194,14 @@ def sign_in_with(
     return asked.then(press(asked.page, connection).choose(person))
 
 
-def first_party(server: ServerUnderTest, **changes: object) -> RelyingParty:
+def follow_link(asked: Asked, control: str) -> Asked:
+    """Follow a link of the page, redirects within the server too."""
+    link = asked.page.soup.find(id=control)
+    assert isinstance(link, Tag), f"no link {control!r} on: {asked.page.text[:400]}"
+    return asked.then(asked.browser.get(str(link["href"])))
+
+
+def first_party(server: ServerUnderTest, **changes: Any) -> RelyingParty:
     """A client that asks nobody for consent and reads claims from its ID token."""
     return RelyingParty(server, server.add_client(first_party=True, claims_in_id_token=True, **changes))
 

@@ -1,5 +1,6 @@
 """What is believed of a provider's metadata, and how often it is asked."""
 
+import json
 from typing import Any
 
 import pytest
@@ -130,12 +131,11 @@ class Provider:
     """Answers for `issuer` as long as it is up, and counts."""
 
     def __init__(self) -> None:
-        self.is_up, self.asked, self.now = True, [], 0.0  # type: ignore[var-annotated]
+        self.is_up, self.now = True, 0.0
+        self.asked: list[str] = []
         self.document = dict(GOOD)
 
     def send(self, method: str, url: str, **_: Any) -> OutboundResponse:
-        import json
-
         self.asked.append(url)
         if not self.is_up:
             raise FetchRefused("too slow")

@@ -132,7 +132,8 @@ def test_google_owns_the_addresses_that_it_hands_out_and_no_others(changes: dict
 
 def test_a_google_connection_for_one_domain_takes_it_in_whatever_case_it_is_configured() -> None:
     assert identity_of("google", GOOGLE, hosted_domain="Example.COM").subject == GOOGLE["sub"]
-    for hd in (None, "evil.example", "sub.example.com", ["example.com"], True, {}):
+    others: tuple[Any, ...] = (None, "evil.example", "sub.example.com", ["example.com"], True, {})
+    for hd in others:
         with pytest.raises(NotAllowed):
             identity_of("google", GOOGLE | {"hd": hd}, hosted_domain="example.com")
 
@@ -257,9 +258,7 @@ def test_facebook_without_an_address_and_with_a_silhouette() -> None:
     assert (identity.email, identity.profile) == (None, {"name": "Grace"})
 
 
-@pytest.mark.parametrize(
-    "picture", [None, "x", [], {"data": None}, {"data": {"url": "javascript:alert(1)"}}, {"data": {}}]
-)
+@pytest.mark.parametrize("picture", [None, "x", [], {"data": None}, {"data": {"url": "javascript:x()"}}, {"data": {}}])
 def test_facebooks_picture_of_another_shape_is_none(picture: Any) -> None:
     identity, _ = fetched("facebook", FACEBOOK | {"picture": picture})
     assert "picture" not in identity.profile
@@ -395,9 +394,7 @@ def test_apple_owns_its_own_addresses_and_the_relay(email: Any, verified: Any, e
     assert (identity.email_verified, identity.owns_email) == expected
 
 
-@pytest.mark.parametrize(
-    "user", [None, "", "{", "[]", "7", '{"name": 7}', '{"name": {"firstName": ["x"]}}', "[" * 9999]
-)
+@pytest.mark.parametrize("user", [None, "", "{", "[]", "7", '{"name": 7}', '{"name": {"firstName": []}}', "[" * 9999])
 def test_an_unreadable_name_is_none(user: str | None) -> None:
     assert apple.read_name(user) == {}
 

@@ -7,7 +7,21 @@ import pytest
 from idp.upstream.profile import is_true, read_claims, read_email, read_https_url, read_names, read_text
 
 CONTROL = "Grace\x07Hopper"
-UNUSABLE = [None, 7, True, [], {}, "", "   ", CONTROL, "a\nb", "nul\0", "x" * 201, "\u202eevil", "half \ud800"]
+UNUSABLE: list[Any] = [
+    None,
+    7,
+    True,
+    [],
+    {},
+    "",
+    "   ",
+    CONTROL,
+    "a\nb",
+    "nul\0",
+    "x" * 201,
+    "\u202eevil",
+    "half \ud800",
+]
 
 
 @pytest.mark.parametrize("value", UNUSABLE)
@@ -22,7 +36,7 @@ def test_names_of_all_scripts_are_texts(value: str) -> None:
     assert read_text(f" {value} ") == value
 
 
-@pytest.mark.parametrize("value", ["grace@example.org", "g+tag@sub.example.org", "ü@example.org", '"a@b"@example.org'])
+@pytest.mark.parametrize("value", ["grace@example.org", "g+tag@sub.example.org", "ü@example.org", "a.b@example.org"])
 def test_addresses(value: str) -> None:
     assert read_email(value) == value
 
@@ -30,7 +44,7 @@ def test_addresses(value: str) -> None:
 @pytest.mark.parametrize(
     "value",
     [None, 7, "", "grace", "@example.org", "grace@", "grace@localhost", "a b@example.org", "g@example.org\n", "g@e.x\0"]
-    + ["grace@.", f"{'x' * 320}@example.org", ["g@example.org"]],
+    + ["grace@.", "a@b@example.org", f"{'x' * 320}@example.org", ["g@example.org"]],
 )
 def test_what_is_no_address(value: Any) -> None:
     assert read_email(value) is None
