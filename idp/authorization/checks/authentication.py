@@ -3,8 +3,14 @@
 from idp.authorization.checks.asked import Asked
 from idp.protocol.claims import parse_claims
 from idp.protocol.errors import InvalidRequest, UnmetAuthenticationRequirements
-from idp.protocol.names import ACR_VALUES, PROMPT_VALUES
+from idp.protocol.names import ACR_FEDERATED, ACR_VALUES, PROMPT_VALUES
 from idp.protocol.params import load_integer
+from idp.settings import Settings
+
+
+def supported_acr_values(settings: Settings) -> tuple[str, ...]:
+    """What a session can come to here: `federated` only where there is a provider to come from."""
+    return tuple(acr for acr in ACR_VALUES if acr != ACR_FEDERATED or settings.upstream)
 
 
 def check_prompt(asked: Asked) -> None:
@@ -30,5 +36,6 @@ def check_acr_can_be_met(asked: Asked) -> None:
     """Core §5.5.1.1: an essential acr that we cannot reach is an error, never a lie. `acr_values` is only a wish."""
     claims = parse_claims(asked.params.get("claims"))
     wanted = claims.wanted_values("acr")
-    if claims.is_essential("acr") and wanted and not set(map(str, wanted)) & set(ACR_VALUES):
+    supported = supported_acr_values(asked.server.settings)
+    if claims.is_essential("acr") and wanted and not set(map(str, wanted)) & set(supported):
         raise UnmetAuthenticationRequirements("None of the essential acr values can be met here.")
