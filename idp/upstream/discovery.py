@@ -89,13 +89,18 @@ def _address(document: dict[str, Any], name: str, issuer: str) -> str:
     """An https URL; plain http only beside an issuer that is plain http, which only development allows."""
     value = document.get(name)
     try:
-        parts = urlsplit(value) if isinstance(value, str) else None
+        parts = urlsplit(value) if isinstance(value, str) and _is_clean(value) else None
     except ValueError:
         parts = None
     schemes = {"https", urlsplit(issuer).scheme}
     if parts is None or parts.scheme not in schemes or not parts.hostname or parts.username or parts.fragment:
         raise Untrustworthy(f"{name} in the metadata is not an https URL")
     return str(value)
+
+
+def _is_clean(url: str) -> bool:
+    """RFC 3986 §2: neither spaces nor controls, which would not survive as a header, nor anything beyond ASCII."""
+    return url.isascii() and url.isprintable() and " " not in url
 
 
 def _words(document: dict[str, Any], name: str) -> tuple[str, ...]:

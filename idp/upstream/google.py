@@ -24,7 +24,7 @@ def endpoints(_settings: UpstreamSettings) -> Endpoints:
 
 def allows_issuer(expected: str, claims: Mapping[str, Any]) -> bool:
     """Google writes its issuer with and without the scheme."""
-    return claims.get("iss") in {expected, expected.removeprefix("https://")}
+    return claims.get("iss") in (expected, expected.removeprefix("https://"))
 
 
 def to_identity(answer: Answer) -> Identity:

@@ -61,7 +61,7 @@ def check_times(claims: Mapping[str, Any], now: int) -> None:
 def check_nonce(claims: Mapping[str, Any], nonce: str) -> None:
     """Core §3.1.3.7 rule 11."""
     given = claims.get("nonce")
-    if not isinstance(given, str) or not hmac.compare_digest(given.encode(), nonce.encode()):
+    if not isinstance(given, str) or not given.isascii() or not hmac.compare_digest(given, nonce):
         raise Untrustworthy("ID token: another nonce")
 
 

@@ -465,8 +465,11 @@ def test_the_question_is_answered_once(stage: TimedServer) -> None:
         fields = arrived.fields
         people = len(stage.store.users.list())
         assert Arrival(arrived.choose(choice)).subject()
-        again = arrived.browser.post("/conflict", data=fields | {"choice": choice})
-        assert (again.status_code, again.headers.get("Location")) == (400, None)
+        arrived.browser.http.cookies.pop("idp_session")
+        for interaction in (fields["interaction"], ""):  # the request that waited is over too
+            again = arrived.browser.post("/conflict", data=fields | {"interaction": interaction, "choice": choice})
+            assert (again.status_code, again.headers.get("Location")) == (400, None)
+            assert "idp_session" not in arrived.browser.http.cookies
         assert len(stage.store.users.list()) == people + trap
         assert len(links_of(stage, user)) == 1 - trap
 

@@ -98,11 +98,13 @@ def silence(handler: BaseHTTPRequestHandler) -> None:
     time.sleep(DEADLINE + 2)
 
 
-def redirect(status: int) -> Write:
+def redirect(status: int, *, to_itself: bool = False) -> Write:
+    """To a place that is not allowed, or to one that is: neither is followed, for it would get a code and a secret."""
+
     def write(handler: BaseHTTPRequestHandler) -> None:
         canary = handler.server.canary  # type: ignore[attr-defined]
         handler.send_response(status)
-        handler.send_header("Location", f"{canary}/x")
+        handler.send_header("Location", "/followed" if to_itself else f"{canary}/x")
         handler.send_header("Content-Length", "0")
         handler.end_headers()
 
@@ -129,6 +131,29 @@ ANSWERS: dict[str, Write] = {
     "303": redirect(303),
     "307": redirect(307),
     "308": redirect(308),
+    "302 to itself": redirect(302, to_itself=True),
+    "307 to itself": redirect(307, to_itself=True),
+}
+
+
+def wrapped(*, padding: int = 0, **headers: str) -> Write:
+    """A profile that is right, in a wrapping that is not: no length announced, or in an encoding."""
+
+    def write(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(json.dumps({"sub": "lean", "name": "Lean"}).encode() + b" " * padding)
+
+    return write
+
+
+WRAPPED = {
+    "as it should be": wrapped(),
+    "more than half a megabyte": wrapped(padding=600_000),
+    "br": wrapped(Content_Encoding="br"),
+    "gzip": wrapped(Content_Encoding="gzip"),
 }
 
 
@@ -170,6 +195,11 @@ def stage(
     for number, write in enumerate(ANSWERS.values()):
         path = f"/discovery/a{number}"
         forger.answers[f"{path}/.well-known/openid-configuration"] = write
+        changes |= forger.connection(name_of(path), path)
+    for number, write in enumerate(WRAPPED.values()):
+        path = f"/userinfo_endpoint/w{number}"
+        forger.metadata[path] = {"userinfo_endpoint": f"{forger.origin}{path}/here"}
+        forger.answers[f"{path}/here"] = write
         changes |= forger.connection(name_of(path), path)
     changes |= forger.connection("usual")
     for name, issuer in (
@@ -214,10 +244,10 @@ def party_for(stage: TimedServer, name: str) -> RelyingParty:
     return first_party(stage, upstreams=(name,))
 
 
-def finish(forger: Forger, stage: TimedServer, path: str) -> tuple[Begun, Any, float]:
+def finish(forger: Forger, stage: TimedServer, path: str, **claims: Any) -> tuple[Begun, Any, float]:
     """Sign in as far as it goes; the answer of our callback, and how long it took."""
     begun = press_away(party_for(stage, name_of(path)), Browser(stage), name_of(path))
-    lean = forger.sign(forger.claims(begun, path, name=None, email=None))
+    lean = forger.sign(forger.claims(begun, path, name=None, email=None, **claims))
     code, began = forger.issue(lean), time.monotonic()
     response = begun.answer(code=code)
     return begun, response, time.monotonic() - began
@@ -275,6 +305,7 @@ def test_an_answer_without_end_or_measure_is_given_up(
     check_nobody(begun.browser, response, 400, 502, 503)
     assert took < 2 * DEADLINE + SLACK, "one deadline, or two where a GET is repeated"
     assert canary.seen == []
+    assert "/followed" not in forger.paths()
     assert begun.asked.log_in(stage.add_user().username).callback.code, "the request is still there"
 
 
@@ -290,6 +321,18 @@ def test_discovery_without_end_or_measure_is_given_up(
     count = len(forger.seen)
     check_nobody(browser, asked.page.submit(f"continue-with-{name}"), 502, 503)
     assert len(forger.seen) == count, "it is not asked again at once"
+
+
+@pytest.mark.parametrize("wrapping", WRAPPED)
+def test_what_is_too_long_or_encoded_is_refused_though_it_were_right(
+    forger: Forger, stage: TimedServer, wrapping: str
+) -> None:
+    path = f"/userinfo_endpoint/w{list(WRAPPED).index(wrapping)}"
+    begun, response, _ = finish(forger, stage, path, sub="lean")
+    if wrapping == "as it should be":
+        assert begun.asked.then(response).callback.code
+    else:
+        check_nobody(begun.browser, response, 503)
 
 
 def test_a_code_is_sent_once_however_the_token_endpoint_fails(forger: Forger, stage: TimedServer) -> None:

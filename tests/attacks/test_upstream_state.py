@@ -117,6 +117,8 @@ def test_of_twenty_requests_with_one_state_at_two_processes_one_wins(server: Ser
     answers = at_once(20, go)
     assert sorted(answer.status_code for answer in answers) == [303] + [400] * 19
     assert sum("idp_session" in answer.cookies for answer in answers) == 1
+    lost = [answer.text for answer in answers if answer.status_code == 400]
+    assert all("cannot be continued" in text for text in lost), "they did not get as far as the provider"
 
 
 @pytest.mark.asvs("10.2.1")

@@ -179,6 +179,18 @@ def test_the_refused_request_itself_is_still_there_after_a_wrong_iss_parameter_o
     assert done.callback.code
 
 
+@pytest.mark.parametrize(
+    "claims", [{"nonce": "\ud800"}, {"iss": ["https://accounts.google.com"]}, {"aud": {}}], ids=str
+)
+def test_claims_that_are_no_texts_are_a_page_and_no_error_of_ours(
+    federation: Federation, party: RelyingParty, claims: dict[str, Any]
+) -> None:
+    with nothing_leaks(federation):
+        asked = ask(party, Browser(party.server))
+        asked = asked.then(press(asked.page, "google").choose(somebody("google"), claims=claims))
+        check_trouble(asked, "google", NOT_TRUSTED)
+
+
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_another_way_is_offered_beside_trying_again(party: RelyingParty, name: str) -> None:
     user = party.server.add_user()

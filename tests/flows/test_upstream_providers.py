@@ -281,9 +281,19 @@ def test_google_may_write_its_issuer_with_or_without_the_scheme(party: RelyingPa
     assert with_scheme["sub"] == without["sub"]
 
 
-@pytest.mark.parametrize("iss", ["http://accounts.google.com", "https://accounts.google.com/", "accounts.google.com.x"])
+@pytest.mark.parametrize(
+    "iss",
+    [
+        "http://accounts.google.com",
+        "https://accounts.google.com/",
+        "accounts.google.com.x",
+        ["accounts.google.com"],
+        {},
+    ],
+    ids=str,
+)
 @pytest.mark.spec(CORE, "3.1.3.7", "MUST")
-def test_no_other_spelling_of_googles_issuer_is_taken(party: RelyingParty, iss: str) -> None:
+def test_no_other_spelling_of_googles_issuer_is_taken(party: RelyingParty, iss: Any) -> None:
     asked = arrive(party, "google", somebody("google"), claims={"iss": iss})
     check_refused(asked, 502, "The answer of Google cannot be trusted")
 

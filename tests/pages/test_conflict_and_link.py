@@ -38,6 +38,12 @@ def meet(
     return sign_in_with(first_party(stage), browser or Browser(stage), name, person), person
 
 
+def meet_without_client(browser: Browser, name: str, user: NewUser) -> Page:
+    page = browser.page(press(browser.open("/login"), name).choose(somebody(name, email=str(user.email))))
+    check_conflict(page)
+    return page
+
+
 def check_conflict(page: Page) -> None:
     assert (page.id, page.status) == ("conflict-page", 409), page.text[:300]
 
@@ -276,6 +282,28 @@ def test_an_answer_is_taken_once(stage: TimedServer) -> None:
     assert asked.browser.page(page.submit("link-account")).id == "error-page"
 
 
+def test_a_page_that_was_left_open_signs_nobody_in_a_second_time(stage: TimedServer) -> None:
+    """A browser that people share: the back button after signing out."""
+    browser, user = Browser(stage), stage.add_user()
+    page = meet_without_client(browser, "acme", user)
+    assert browser.page(page.submit("link-account")).id == "account-page"
+    browser.open("/logout").submit()
+    assert browser.page(page.submit("link-account")).id == "error-page"
+    assert browser.open("/account").id == "login-page"
+
+
+@pytest.mark.asvs("10.1.2")
+def test_an_arrival_without_a_client_is_this_browsers_alone(stage: TimedServer) -> None:
+    user, browser, attacker = stage.add_user(), Browser(stage), Browser(stage)
+    page = meet_without_client(browser, "acme", user)
+    assert attacker.open(page.response.url).id == "error-page"
+    _, values = page.fields("link-account")
+    form = values | {"csrf_token": csrf_token(attacker.open("/login"))}
+    assert attacker.page(attacker.post("/conflict", data=form)).id == "error-page"
+    assert attacker.open("/account").id == "login-page"
+    assert links_of(stage, user) == []
+
+
 def test_an_answer_is_given_by_a_form_of_ours(stage: TimedServer) -> None:
     user = stage.add_user()
     asked, _ = meet(stage, "acme", user)
@@ -369,6 +397,49 @@ def test_the_question_is_answered_by_the_person_whom_it_was_put_to(stage: TimedS
     asked.then(question.submit("link"))
     assert (links_of(stage, user), links_of(stage, other)) == ([], [])
     assert owner_of(stage, "github", person) is None
+
+
+@pytest.mark.asvs("10.1.2")
+def test_the_question_without_a_client_is_answered_by_the_person_whom_it_was_put_to_as_well(
+    stage: TimedServer,
+) -> None:
+    user, other, browser = stage.add_user(), stage.add_user(), Browser(stage)
+    meet_without_client(browser, "github", user)
+    signed_in(stage, user.username, browser)
+    question = browser.open("/link")
+    assert question.id == "link-page"
+    again = browser.open("/login?to=account&again=1")
+    assert browser.page(again.submit("login", username=other.username, password=PASSWORD)).id == "account-page"
+    browser.page(question.submit("link"))
+    assert (links_of(stage, user), links_of(stage, other)) == ([], [])
+
+
+@pytest.mark.asvs("3.5.1")
+def test_a_link_is_made_by_a_form_of_ours(stage: TimedServer) -> None:
+    user = stage.add_user()
+    asked = old_way(meet(stage, "github", user)[0]).log_in(user.username)
+    _, values = asked.page.fields("link")
+    for changes in ({"csrf_token": ""}, {"csrf_token": "guessed"}):
+        assert asked.browser.post("/link", data=values | changes).status_code == 400
+    assert asked.browser.post("/link", data=values, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 400
+    asked.browser.get("/link", params=values)
+    assert links_of(stage, user) == []
+    assert asked.then(asked.page.submit("link")).callback.code
+
+
+@pytest.mark.asvs("6.8.1")
+def test_whoever_signs_in_with_another_account_is_not_asked_and_the_request_goes_on(stage: TimedServer) -> None:
+    """The question is about the account with that address, so it is put to its person alone."""
+    user, other = stage.add_user(), stage.add_user()
+    asked, person = meet(stage, "github", user)
+    asked = asked.then(old_way(asked).log_in(other.username).response)
+    assert sub_of(asked) == other.id
+    assert (links_of(stage, other), owner_of(stage, "github", person)) == ([], None)
+    browser = Browser(stage)
+    meet_without_client(browser, "github", user)
+    signed_in(stage, other.username, browser)
+    assert not has(browser.open("/account"), "waiting")
+    assert browser.open("/link").id == "account-page"
 
 
 def test_an_account_that_somebody_else_linked_meanwhile_is_theirs(stage: TimedServer) -> None:

@@ -270,7 +270,7 @@ def test_every_answer_about_a_link_carries_what_is_pending(
     address, fields = press(render(sample), control)
     assert address == "/here"
     expected = {"csrf_token": "a-csrf-token", "interaction": "i-1", "pending": "p-1", "choice": choice}
-    assert fields == expected | ({"to": ""} if sample.startswith("conflict") else {})
+    assert fields == expected | ({"to": ""} if sample.startswith("conflict") else {"account": "ada"})
 
 
 def test_an_account_is_shown_only_to_whom_it_may_be_linked(render: Render) -> None:
@@ -302,7 +302,7 @@ def test_trouble_on_the_way_from_the_account_page_leads_back_there(render: Rende
 
 
 def test_a_link_from_the_account_page_says_that_it_is_one(render: Render) -> None:
-    expected = {"csrf_token": "a-csrf-token", "link": "1"}
+    expected = {"csrf_token": "a-csrf-token", "account": "ada", "link": "1"}
     assert press(render("account"), "link-discord") == ("/upstream/discord", expected)
 
 
@@ -328,7 +328,7 @@ def test_ways_in_are_changed_only_after_a_fresh_sign_in(render: Render) -> None:
 
 def test_a_sign_in_that_waits_to_be_linked_can_be_linked_or_left(render: Render) -> None:
     page = render("account-waiting")
-    expected = {"csrf_token": "a-csrf-token", "pending": "p-1"}
+    expected = {"csrf_token": "a-csrf-token", "account": "ada", "pending": "p-1"}
     assert press(page, "link-waiting") == ("/account/link", expected | {"choice": "link"})
     assert press(page, "skip-waiting") == ("/account/link", expected | {"choice": "skip"})
 

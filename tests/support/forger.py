@@ -66,7 +66,8 @@ class Forger:
 
     @property
     def jwks(self) -> dict[str, Any]:
-        return {"keys": [public_jwk(self.key, kid=KID, alg="RS256", use="sig")]}
+        """Without `alg`, as Microsoft's are: what may be used is for others to say."""
+        return {"keys": [public_jwk(self.key, kid=KID, use="sig")]}
 
     def close(self) -> None:
         self.closing.set()

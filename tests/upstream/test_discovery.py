@@ -77,7 +77,8 @@ def test_what_is_no_metadata_is_refused(document: Any) -> None:
         7,
         ["https://x.example"],
     ]
-    + ["https://op.example/x#f", "https://[bad", "file:///etc/passwd"],
+    + ["https://op.example/x#f", "https://[bad", "file:///etc/passwd"]
+    + ["https://op.example/\r\nSet-Cookie: a=b", "https://op.example/a b", "https://op.example/\ud800"],
 )
 @pytest.mark.asvs("10.5.3")
 def test_every_address_is_https(name: str, address: Any) -> None:

@@ -156,7 +156,7 @@ def test_the_times_with_a_minute_for_clocks_that_differ(changes: dict[str, Any],
             check_times(claims, NOW)
 
 
-@pytest.mark.parametrize("nonce", [None, "", "The-nonce", "the-nonce ", 7, ["the-nonce"], "ünïcode"])
+@pytest.mark.parametrize("nonce", [None, "", "The-nonce", "the-nonce ", 7, ["the-nonce"], "ünïcode", "\ud800"])
 @pytest.mark.spec(*RULES)
 @pytest.mark.asvs("10.5.1")
 def test_the_nonce_is_ours_to_the_letter(nonce: Any) -> None:
