@@ -52,6 +52,7 @@ LIBRARIES: Mapping[str, frozenset[str]] = {
     "pydantic": frozenset({"settings"}),
     "pydantic_settings": frozenset({"settings"}),
     "cryptography": frozenset({"jose"}),
+    "idp_verify": frozenset(),  # packages/idp-verify is for the APIs of others; neither of the two imports the other
 }
 
 # Imports inside functions: module or room → why they are not at the top.

@@ -9,9 +9,11 @@ import pytest
 from tests.support.compliance import ANSWERS, ASVS_LEVELS
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
+DOCUMENTS = sorted(
+    [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("packages/**/*.md")]
+)
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
-_PATH = re.compile(r"`((?:idp|tests|docs|scripts|examples)/[\w./*-]+)`")
+_PATH = re.compile(r"`((?:idp|tests|docs|scripts|examples|packages)/[\w./*-]+)`")
 
 
 def test_the_compliance_page_is_what_the_marks_say() -> None:
