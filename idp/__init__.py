@@ -2,8 +2,8 @@
 
 The map of the house; imports point left:
 
-    settings <- protocol <- outbound <- jose <- store <- server <- tokens <-
-        {client_auth grants authorization upstream accounts sandbox} <- web <- {endpoints pages} <- create_app
+    settings <- protocol <- outbound <- jose <- store <- server <- mail <- tokens <-
+        {client_auth grants authorization upstream captcha accounts sandbox} <- web <- {endpoints pages} <- create_app
 
 - `settings`       every setting once
 - `protocol`       the specifications' words and pure rules
@@ -11,10 +11,12 @@ The map of the house; imports point left:
 - `jose`           keys and signatures; the only place that imports joserfc
 - `store`          the only SQL and Redis
 - `server`         what a request may use, named together
+- `mail`           mails to people, and the outbox that sends them
 - `tokens`         what stands in tokens; `issue` is the only place that mints
 - `client_auth`    METHODS; `grants`: GRANTS; `authorization`: CHECKS, STEPS, RESPONSE_MODES
 - `upstream`       PROVIDERS: sign-in with Google, Facebook, Discord, Apple, GitHub, Microsoft, any OpenID provider
-- `accounts`       people's passwords, sign-in, links to other providers
+- `captcha`        CAPTCHAS: keeping programs out of forms
+- `accounts`       people's passwords, registration, recovery, second factors, links to other providers
 - `sandbox`        stand-ins for those providers, for development and tests; never loaded in production
 - `web`            HTTP that endpoints and pages share
 - `endpoints`      for machines; `pages`: for people

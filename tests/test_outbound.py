@@ -1,6 +1,5 @@
 """The guard of outbound requests, against real servers on this machine: what it reaches, and what it never does."""
 
-import datetime
 import ipaddress
 import json
 import re
@@ -16,12 +15,10 @@ from typing import Any, TypeVar
 import pytest
 import requests
 from authlib.integrations.requests_client import OAuth2Session
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from idp.outbound import AnswerRefused, FetchRefused, NotSent, OutboundFetcher, is_public
 from idp.outbound.adapter import GuardedAdapter
+from tests.support.authority import Authority
 
 GOOD: dict[str, Any] = {"keys": []}
 PUBLIC = "93.184.216.34"
@@ -137,59 +134,15 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> "Authority":
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture
-def secure_server(authority: "Authority") -> Iterator[Server]:
+def secure_server(authority: Authority) -> Iterator[Server]:
     server = Server(authority.server_context("client.example"))
     yield server
     server.close()
-
-
-class Authority:
-    """A CA of our own, and certificates made by it."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Test CA")])
-        constraints = x509.BasicConstraints(ca=True, path_length=None)
-        certificate = self._builder(self._name, self._key).add_extension(constraints, critical=True)
-        self.bundle = directory / "ca.pem"
-        self.bundle.write_bytes(self._sign(certificate))
-
-    def server_context(self, name: str) -> ssl.SSLContext:
-        key = ec.generate_private_key(ec.SECP256R1())
-        alternative: x509.GeneralName = x509.DNSName(name)
-        if name[0].isdigit():
-            alternative = x509.IPAddress(ipaddress.ip_address(name))
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        builder = self._builder(subject, key).add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
-        file = self._directory / f"{name}.pem"
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        file.write_bytes(private + self._sign(builder))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
-
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(hours=1))
-        )
-
-    def _sign(self, builder: x509.CertificateBuilder) -> bytes:
-        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def allowed(server: Server, **options: Any) -> tuple[OutboundFetcher, str]:

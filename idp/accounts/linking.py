@@ -13,6 +13,7 @@ from typing import Any
 
 from idp import audit
 from idp.accounts.identifiers import new_user_id
+from idp.accounts.notices import Scene, tell_identity_linked, tell_way_in_changed
 from idp.accounts.usernames import derive_usernames
 from idp.protocol.identity import Identity, Session, User
 from idp.server import Server
@@ -231,7 +232,7 @@ def start_new(server: Server, arrival: Arrival, *, now: int) -> Outcome | None:
 
 
 def link(server: Server, arrival: Arrival, user_id: str, why: Why, *, now: int) -> bool:
-    """Add a way in to an account; False when that account at the provider is linked already."""
+    """Add a way in to an account, and tell its person; False when that account at the provider is linked already."""
     if not server.store.identities.add(arrival.link(user_id, why, now=now)):
         found = server.store.identities.find(arrival.key)
         if found is not None and found[1].id == user_id:
@@ -239,6 +240,9 @@ def link(server: Server, arrival: Arrival, user_id: str, why: Why, *, now: int) 
         _record(server, audit.Event.LINK_REFUSED, user_id, arrival, Why.ANOTHER_PERSONS, now=now)
         return False
     _record(server, audit.Event.IDENTITY_LINKED, user_id, arrival, why, now=now)
+    user = server.store.users.find(user_id)
+    if user is not None:
+        tell_identity_linked(server, user, arrival.connection.label or arrival.connection.name.capitalize(), now=now)
     return True
 
 
@@ -253,12 +257,16 @@ def unlink(server: Server, key: Key, session: Session, *, usable: frozenset[str]
     """
     user_id = session.user_id
     ids: dict[str, Any] = {"user_id": user_id, "upstream": key.upstream}
-    if not server.store.identities.remove_unless_last(key, user_id, usable=usable):
+    counts = server.settings.local_passwords
+    if not server.store.identities.remove_unless_last(key, user_id, usable=usable, counts_password=counts):
         audit.record(server, audit.Event.UNLINK_REFUSED, now=now, **ids, why=Why.LAST_WAY_IN.value)
         return False
     for sid in server.store.sessions.end_of_upstream(user_id, key.upstream, keep=session.sid):
         server.store.grants.revoke_for_session(sid, client_id=None, now=now)
     audit.record(server, audit.Event.IDENTITY_UNLINKED, now=now, **ids, why=Why.ACCOUNT_PAGE.value)
+    user = server.store.users.find(user_id)
+    if user is not None:
+        tell_way_in_changed(server, user, "identity_unlinked", Scene(now, None))
     return True
 
 

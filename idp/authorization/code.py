@@ -20,7 +20,7 @@ def issue_code(server: Server, request: AuthorizationRequest, session: Session, 
         sid=session.sid,
         scopes=request.scopes,
         resources=request.resources,
-        acr=session.acr,
+        acr=_answered_acr(request, session),
         amr=session.amr,
         auth_time=session.auth_time,
         created_at=now,
@@ -32,6 +32,12 @@ def issue_code(server: Server, request: AuthorizationRequest, session: Session, 
     )
     server.store.grants.add(grant, code, code_expires_at=now + server.settings.code_lifetime)
     return deliver(server, request.target, [("code", code)])
+
+
+def _answered_acr(request: AuthorizationRequest, session: Session) -> str:
+    """The most that is true of the session; where some are essential, the most of those (Core §5.5.1.1)."""
+    wanted = request.essential_acr
+    return next((acr for acr in session.acrs if acr in wanted), session.acr)
 
 
 def deliver_error(server: Server, target: Target, error: OAuthError) -> Delivery:

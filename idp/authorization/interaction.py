@@ -20,7 +20,9 @@ KIND = "interaction"
 class Progress:
     """What was done for this request: the session that signed in for it, an account chosen, a consent given, or all of
     it refused. `hint_followed`: the person was sent to the provider of `idp_hint` once. `pending_link`: an account at a
-    provider that waits to be linked after a sign-in."""
+    provider that waits to be linked after a sign-in. `owes_factor`: a sign-in for this request waits for its second
+    factor; `skipped_factor`: the client only wished for one, and the person did not. `has_account`: the client wished
+    for a new account, and the person has one already."""
 
     signed_in_sid: str | None = None
     chose_account: bool = False
@@ -29,6 +31,9 @@ class Progress:
     refused: bool = False
     hint_followed: bool = False
     pending_link: str | None = None
+    owes_factor: bool = False
+    skipped_factor: bool = False
+    has_account: bool = False
 
 
 @dataclass(frozen=True, slots=True)

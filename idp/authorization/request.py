@@ -64,6 +64,11 @@ class AuthorizationRequest:
         return frozenset(map(str, self.claims.wanted_values("acr"))) if self.claims.is_essential("acr") else frozenset()
 
     @property
+    def wished_acrs(self) -> tuple[str, ...]:
+        """What the client would like, best first, and can do without (Core §3.1.2.1, §5.5.1.1)."""
+        return self.params.words("acr_values") or tuple(map(str, self.claims.wanted_values("acr")))
+
+    @property
     def nonce(self) -> str | None:
         return self.params.get("nonce")
 

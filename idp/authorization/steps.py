@@ -19,6 +19,7 @@ from idp.protocol.errors import (
     OAuthError,
 )
 from idp.protocol.identity import Session, User
+from idp.protocol.names import ACR_TWO_FACTORS
 from idp.protocol.redirect_uri import LOOPBACK_IP_LITERALS, host_of
 from idp.protocol.scopes import OPENID
 from idp.server import Server
@@ -51,9 +52,20 @@ class Step:
     error: type[OAuthError]
 
 
+def needs_sign_up(standing: Standing) -> bool:
+    """Initiating User Registration 1.0 §4.1: prompt=create shows the form of a new account first, whoever is signed in.
+    Whoever says that they have one signs in instead."""
+    progress = standing.progress
+    if "create" not in standing.request.prompt or progress.has_account or progress.owes_factor:
+        return False
+    return not standing.has_just_signed_in
+
+
 def needs_login(standing: Standing) -> bool:
     """Core §3.1.2.1 and §3.1.2.3. Raises LoginRequired when somebody else than the one asked for has just signed in."""
     request, session = standing.request, standing.session
+    if standing.progress.owes_factor:
+        return False  # somebody has signed in for this request, but for the second factor, which is the next step
     if session is None:
         return True
     if request.required_sub is not None and session.user_id != request.required_sub:
@@ -78,9 +90,57 @@ def needs_new_proof(standing: Standing, session: Session) -> bool:
 
 
 def meets_acr(standing: Standing) -> bool:
-    """Core §5.5.1.1: an essential `acr` is met by this session, or the person signs in by other means."""
+    """Core §5.5.1.1: an essential `acr` is met by this session, or will be once a second factor is given; or else the
+    person signs in by other means."""
     wanted = standing.request.essential_acr
-    return not wanted or (standing.session is not None and standing.session.acr in wanted)
+    if not wanted or ACR_TWO_FACTORS in wanted:
+        return True
+    return standing.session is not None and not wanted.isdisjoint(standing.session.acrs)
+
+
+def needs_second_factor(standing: Standing) -> bool:
+    """Whether a sign-in waits for it, or this session lacks one that is required here, or wished for and possible."""
+    session, progress = standing.session, standing.progress
+    if progress.owes_factor:
+        return True
+    if session is None or session.acr == ACR_TWO_FACTORS:
+        return False
+    if requires_second_factor(standing):
+        return True
+    return wishes_second_factor(standing, session) and not progress.skipped_factor
+
+
+def requires_second_factor(standing: Standing) -> bool:
+    """By the client's registration, a role of the person, or an essential `acr` that nothing less meets."""
+    session, user, wanted = standing.session, standing.user, standing.request.essential_acr
+    if standing.request.client.require_second_factor or (user is not None and has_strict_role(standing.server, user)):
+        return True
+    return ACR_TWO_FACTORS in wanted and (session is None or wanted.isdisjoint(session.acrs))
+
+
+def wishes_second_factor(standing: Standing, session: Session) -> bool:
+    """RFC 9470 §4: the client would rather have it than what is there. A person who has no factor is left alone, and
+    so is whoever may not be asked (`prompt=none`)."""
+    request = standing.request
+    best = next((acr for acr in request.wished_acrs if acr == ACR_TWO_FACTORS or acr in session.acrs), None)
+    if best != ACR_TWO_FACTORS or "none" in request.prompt:
+        return False
+    return has_second_factor(standing.server, session.user_id)
+
+
+def has_second_factor(server: Server, user_id: str) -> bool:
+    store = server.store
+    return store.totp.find(user_id) is not None or bool(store.passkeys.list_of(user_id))
+
+
+def has_strict_role(server: Server, user: User) -> bool:
+    """Whether a role of this person demands a second factor (IDP_SECOND_FACTOR_ROLES)."""
+    return not set(user.roles).isdisjoint(server.settings.second_factor_roles)
+
+
+def needs_account_kept(standing: Standing) -> bool:
+    """Whether the account is being deleted; nothing is granted in its name unless the person keeps it."""
+    return standing.user is not None and standing.user.deletes_at is not None
 
 
 def needs_link(standing: Standing) -> bool:
@@ -89,8 +149,9 @@ def needs_link(standing: Standing) -> bool:
 
 
 def needs_account_choice(standing: Standing) -> bool:
-    """Core §3.1.2.1 prompt=select_account: a sign-in for this request is a choice as well."""
-    asked = "select_account" in standing.request.prompt
+    """Core §3.1.2.1 prompt=select_account: a sign-in for this request is a choice as well. Whoever was to make an
+    account and has one already is asked which."""
+    asked = "select_account" in standing.request.prompt or standing.progress.has_account
     return asked and not standing.has_just_signed_in and not standing.progress.chose_account
 
 
@@ -128,7 +189,10 @@ def is_identity_assured(client: Client, redirect_uri: str) -> bool:
 
 
 STEPS: tuple[Step, ...] = (
+    Step("sign_up", "/sign-up", needs_sign_up, InteractionRequired),
     Step("login", "/login", needs_login, LoginRequired),
+    Step("second_factor", "/second-factor", needs_second_factor, InteractionRequired),
+    Step("keep_account", "/keep-account", needs_account_kept, InteractionRequired),
     Step("link", "/link", needs_link, InteractionRequired),
     Step("select_account", "/select-account", needs_account_choice, AccountSelectionRequired),
     Step("consent", "/consent", needs_consent, ConsentRequired),

@@ -18,6 +18,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "clients": ("idp.cli.clients", "The applications that people sign in to."),
     "apis": ("idp.cli.apis", "The APIs that access tokens are for, and their scopes."),
     "users": ("idp.cli.users", "The people who sign in."),
+    "sessions": ("idp.cli.sessions", "Who is signed in, and signing them out."),
+    "mail": ("idp.cli.mail", "The mails to people: whether they can be sent, and what became of them."),
     "keys": ("idp.cli.keys", "The keys that tokens are signed with."),
     "sandbox": ("idp.cli.sandbox", "Stand-ins for other providers, for development."),
     "doctor": ("idp.cli.doctor", "Checks of what the server needs from others."),

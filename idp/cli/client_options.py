@@ -36,6 +36,8 @@ OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
      "help": "Connection over which people may sign in to it (default: all). Repeatable."}),
     ("--first-party/--third-party", "first_party", _FLAG | {"help": "First-party clients skip the consent page."}),
     ("--pkce/--no-pkce", "require_pkce", _FLAG | {"help": "Require PKCE or not, whatever IDP_REQUIRE_PKCE says."}),
+    ("--second-factor/--no-second-factor", "require_second_factor",
+     _FLAG | {"help": "Let nobody in without a second factor."}),
     ("--claims-in-id-token/--lean-id-token", "claims_in_id_token", _FLAG | {"help": "Profile claims in the ID token."}),
     ("--always-refresh/--refresh-if-asked", "always_issue_refresh_token",
      _FLAG | {"help": "A refresh token even without offline_access."}),

@@ -65,6 +65,17 @@ class Command(click.Command):
             raise Refused(sentence) from None
 
 
+class KeyCommand(Command):
+    """A command whose argument is a random key, which may begin with a hyphen as an option does."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        known = {name for parameter in self.get_params(ctx) for name in (*parameter.opts, *parameter.secondary_opts)}
+        keys = [arg for arg in args if arg.startswith("-") and arg.partition("=")[0] not in known]
+        if keys and "--" not in args:
+            args = [*(arg for arg in args if arg not in keys), "--", *keys]
+        return super().parse_args(ctx, args)
+
+
 class Group(click.Group):
     """A group of such commands."""
 

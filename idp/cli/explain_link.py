@@ -39,6 +39,7 @@ _OUTCOMES: Mapping[str, str] = {
     "the address if the provider has confirmed it",
     "refuse": "nobody would be signed in, and nothing linked",
 }
+_BY_MAIL = "Somebody proved by a mail that the address is theirs; this account had not."  # the only one without a `why`
 _IF_YES = "The provider hands out the address, the account here has confirmed it, and TRUST_EMAIL is ask."
 
 
@@ -84,7 +85,7 @@ def _event(row: Mapping[str, Any]) -> dict[str, Any]:
         "event": row["event"],
         "connection": detail.get("upstream"),
         "why": why,
-        "reason": _reason(why),
+        "reason": _reason(why) if why else _BY_MAIL,
         "address": row["address"],
         "request_id": row["request_id"],
     }

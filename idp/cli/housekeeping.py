@@ -1,4 +1,5 @@
-"""What each worker process does beside answering requests: deleting what has expired, every few minutes.
+"""What each worker process does beside answering requests: deleting what has expired, and the accounts
+that their people have asked to delete, every few minutes.
 
 One daemon thread a process. The rounds of all processes are spread by chance, and `prune_in_turn` lets one of them do
 the work. A round that fails is logged and the next one comes all the same.
@@ -10,6 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
+from idp.accounts.deletion import delete_due
 from idp.jose.key_directory import KeyDirectory
 from idp.server import Server
 from idp.store.pruning import ROUND_SECONDS, prune_in_turn
@@ -26,7 +28,12 @@ def start_housekeeping(server: Server) -> threading.Thread:
 
 
 def do_round(server: Server, *, now: int) -> None:
-    """One round: expired rows and spent signing keys. Whatever goes wrong is logged, never raised."""
+    """One round: accounts whose time has come, expired rows, spent signing keys. What goes wrong is logged, never
+    raised."""
+    try:
+        delete_due(server, now=now)
+    except Exception:
+        _log.exception("Deleting accounts failed; the next round tries again.")
     try:
         counts = prune_in_turn(
             server.store.database,

@@ -7,7 +7,7 @@ import click
 
 from idp import audit
 from idp.audit import Event
-from idp.cli.command import Group, Refused
+from idp.cli.command import Group, KeyCommand, Refused
 from idp.cli.opening import opened_store
 from idp.cli.output import answer, answer_table, iso
 from idp.jose.key_directory import KeyDirectory
@@ -46,7 +46,7 @@ def rotate(alg: str | None, immediately: bool) -> None:
     answer([_described(key, settings, now) for key in promoted], *(_begin(key, now) for key in promoted))
 
 
-@command.command("retire")
+@command.command("retire", cls=KeyCommand)
 @click.argument("kid")
 @click.option("--unpublish", is_flag=True, help="The key is compromised: what it signed stops being valid at once.")
 def retire(kid: str, unpublish: bool) -> None:

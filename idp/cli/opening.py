@@ -23,9 +23,10 @@ def opened_database(settings: Settings) -> Iterator[Database]:
 
 
 @contextmanager
-def opened_store(settings: Settings) -> Iterator[Store]:
-    """The stores on a database with the schema of this version. Redis is not opened: no command needs it."""
-    store = open_store(settings.database_url, pool_size=1)
+def opened_store(settings: Settings, *, with_redis: bool = False) -> Iterator[Store]:
+    """The stores on a database with the schema of this version. Redis is only opened for a command that leaves a link
+    there, which the server is to find."""
+    store = open_store(settings.database_url, pool_size=1, redis_url=settings.redis_url if with_redis else None)
     try:
         if not store.database.is_reachable():
             raise Refused("The database (IDP_DATABASE_URL) cannot be reached.")

@@ -21,6 +21,7 @@ from gunicorn.http import wsgi
 from idp import create_app
 from idp.cli.housekeeping import start_housekeeping
 from idp.cli.worker import Worker
+from idp.mail.mailer import Mailer, warn_about_mail
 from idp.server import Server
 from idp.settings import Settings
 from idp.web.limits import warn_about_separate_limits
@@ -83,6 +84,7 @@ def gunicorn_options(settings: Settings) -> dict[str, Any]:
         "when_ready": _when_ready(settings),
         "pre_fork": _pre_fork,
         "post_worker_init": _post_worker_init,
+        "worker_exit": _worker_exit,
     }
 
 
@@ -125,6 +127,7 @@ def banner(settings: Settings) -> str:
 def _when_ready(settings: Settings) -> Callable[[Any], None]:
     def when_ready(arbiter: Any) -> None:
         warn_about_separate_limits(settings, arbiter.cfg.workers)
+        warn_about_mail(settings)
         if not settings.is_production:
             print(banner(settings), flush=True)
 
@@ -148,7 +151,17 @@ def _pre_fork(arbiter: Any, _worker: Any) -> None:
 
 
 def _post_worker_init(worker: Any) -> None:
-    start_housekeeping(_server_of(worker.wsgi))
+    server = _server_of(worker.wsgi)
+    start_housekeeping(server)
+    worker.mailer = Mailer(server)
+    worker.mailer.start()
+
+
+def _worker_exit(_arbiter: Any, worker: Any) -> None:
+    """A mail that is being handed over is finished, or it would have to be sent a second time."""
+    mailer: Mailer | None = getattr(worker, "mailer", None)
+    if mailer is not None:
+        mailer.stop()
 
 
 def _server_of(app: Any) -> Server:

@@ -12,6 +12,7 @@ import click
 
 from idp import audit
 from idp.audit import Event
+from idp.cli import import_users, reset_factors, user_links
 from idp.cli.command import Group, Refused
 from idp.cli.identifiers import new_password
 from idp.cli.opening import opened_store
@@ -62,6 +63,12 @@ def add(username: str, roles: tuple[str, ...], password_stdin: bool, random_pass
         shown["password"] = password
         sentences += [f"password  {password}", "The password is not shown again."]
     answer(shown, *sentences)
+
+
+command.add_command(import_users.command)
+command.add_command(reset_factors.command)
+command.add_command(user_links.invite)
+command.add_command(user_links.start_reset)
 
 
 @command.command("list")
@@ -125,12 +132,14 @@ def enable(user: str) -> None:
 @command.command("remove")
 @click.argument("user")
 def remove(user: str) -> None:
-    """Remove a person, their sessions and consents; their tokens end."""
+    """Remove a person and all that is theirs, at once; their tokens end. The audit trail keeps a pseudonym."""
+    from idp.mail.outbox import mailbox_of
+
     now = int(time.time())
     with opened_store(load_settings()) as store:
         found = load_user(store, user)
-        store.users.remove(found.id, now=now)
-        audit.record_by_operator(store, Event.USER_REMOVED, now=now, user_id=found.id)
+        pseudonym = store.removal.remove(found.id, mailbox=mailbox_of(found))
+        audit.record_by_operator(store, Event.USER_REMOVED, now=now, user_id=pseudonym)
     answer({"removed": found.id}, f"{found.username} is removed.")
 
 
@@ -139,13 +148,18 @@ def remove(user: str) -> None:
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from standard input.")
 @click.option("--random", "at_random", is_flag=True, help="Make a password and print it once.")
 def set_password(user: str, from_stdin: bool, at_random: bool) -> None:
-    """Give a person a new password. They are signed out everywhere."""
+    """Give a person without an e-mail address a new password. They are signed out everywhere.
+
+    Everybody else chooses their own: idp users start-reset.
+    """
     password = _chosen_password(from_stdin, at_random)
     if password is None:
         raise click.UsageError("Give --stdin or --random.")
     settings, now = load_settings(), int(time.time())
     with opened_store(settings) as store:
         found = load_user(store, user)
+        if found.email is not None:
+            raise Refused(f"{found.username} has an e-mail address; send them a link: idp users start-reset {user}")
         store.users.set_password_hash(found.id, _hash(settings, password), now=now)
         store.users.sign_out_everywhere(found.id, now=now, why="password changed")
         audit.record_by_operator(store, Event.PASSWORD_CHANGED, now=now, user_id=found.id)

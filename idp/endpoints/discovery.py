@@ -8,14 +8,14 @@ from typing import Any
 
 from flask import Response
 
-from idp.authorization.checks.authentication import supported_acr_values
+from idp.authorization.checks.authentication import supported_acr_values, supported_prompts
 from idp.authorization.checks.parameters import RESPONSE_TYPES
 from idp.authorization.response_modes import RESPONSE_MODES
 from idp.client_auth import METHODS
 from idp.client_auth.jwt_assertion import ASSERTION_ALGS
 from idp.grants import GRANTS
 from idp.protocol.claims import ID_TOKEN_CLAIMS, USER_CLAIMS
-from idp.protocol.names import DISPLAY_VALUES, PROMPT_VALUES, UI_LOCALES
+from idp.protocol.names import DISPLAY_VALUES, UI_LOCALES
 from idp.protocol.pkce import METHODS as PKCE_METHODS
 from idp.protocol.scopes import IDENTITY_SCOPES
 from idp.server import Server
@@ -59,7 +59,7 @@ def metadata(server: Server, algs: tuple[str, ...], scopes: tuple[str, ...]) -> 
         "subject_types_supported": ["public"],
         "acr_values_supported": list(supported_acr_values(server.settings)),
         "display_values_supported": list(DISPLAY_VALUES),
-        "prompt_values_supported": list(PROMPT_VALUES),
+        "prompt_values_supported": list(supported_prompts(server.settings)),
         "ui_locales_supported": list(UI_LOCALES),
         "id_token_signing_alg_values_supported": list(algs),
         "userinfo_signing_alg_values_supported": list(algs),

@@ -52,7 +52,9 @@ def _access_token(server: Server, client: Client, token: str, now: int) -> dict[
 
 def _refresh_token(server: Server, client: Client, token: str, now: int) -> dict[str, Any] | None:
     stored = server.store.refresh_tokens.find(token)
-    if stored is None or stored.grant.client_id != client.client_id or stored.is_revoked or stored.user.disabled:
+    if stored is None or stored.grant.client_id != client.client_id or stored.is_revoked:
+        return None
+    if not stored.user.may_grant:
         return None
     ends = min(stored.expires_at, stored.ends_at)
     if stored.used_at is not None or ends <= now:

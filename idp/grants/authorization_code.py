@@ -36,7 +36,7 @@ def prove(request: TokenRequest) -> Authorization:
 def _check_alive(request: TokenRequest, issued: IssuedCode) -> None:
     if issued.expires_at <= request.now:
         raise InvalidGrant("The code has expired.")
-    if issued.is_revoked or issued.user.disabled:
+    if issued.is_revoked or not issued.user.may_grant:
         raise InvalidGrant("The code is not valid any more.")
 
 

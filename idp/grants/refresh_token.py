@@ -35,7 +35,7 @@ def _load(request: TokenRequest, token: str) -> StoredRefreshToken:
     if stored is None:
         raise InvalidGrant("The refresh token is not valid.")
     check_belongs_to_client(request, stored.grant, "refresh token")
-    if stored.is_revoked or stored.user.disabled:
+    if stored.is_revoked or not stored.user.may_grant:
         raise InvalidGrant("The refresh token was revoked; sign in again.")
     if _ends_at(stored) <= request.now:
         raise InvalidGrant("The refresh token has expired; sign in again.")
@@ -54,7 +54,7 @@ def _idle_end(request: TokenRequest, stored: StoredRefreshToken) -> int:
 
 def _slide(request: TokenRequest, token: str, stored: StoredRefreshToken) -> str:
     """No rotation: the same token goes on, its idle end moves."""
-    if not request.server.store.refresh_tokens.slide(token, expires_at=_idle_end(request, stored)):
+    if not request.server.store.refresh_tokens.slide(token, now=request.now, expires_at=_idle_end(request, stored)):
         raise InvalidGrant("The refresh token is not valid.")
     return token
 

@@ -8,7 +8,35 @@ from typing import Any
 
 from flask import Blueprint
 
-from idp.pages import account, conflict, consent, home, link, login, logout, playground, select_account, upstream
+from idp.pages import (
+    account,
+    account_apps,
+    account_data,
+    account_delete,
+    account_email,
+    account_factors,
+    account_history,
+    account_password,
+    account_profile,
+    account_sessions,
+    confirm,
+    conflict,
+    consent,
+    dev_mail,
+    factors,
+    home,
+    keep_account,
+    link,
+    login,
+    logout,
+    passkeys,
+    playground,
+    recover,
+    second_factor,
+    select_account,
+    sign_up,
+    upstream,
+)
 from idp.settings import Settings
 from idp.web.limits import limiter
 
@@ -27,13 +55,59 @@ def make_blueprint(settings: Settings) -> Blueprint:
     blueprint.add_url_rule("/logout/posted/<key>", view_func=logout.logout_posted)
     blueprint.add_url_rule("/link", view_func=link.link, methods=["GET", "POST"])
     blueprint.add_url_rule("/conflict", view_func=conflict.conflict, methods=["GET", "POST"])
-    blueprint.add_url_rule("/account", view_func=account.account)
-    blueprint.add_url_rule("/account/unlink", view_func=account.unlink, methods=["POST"])
+    _add_account(blueprint, settings)
+    blueprint.add_url_rule("/sign-up", view_func=sign_up.sign_up, methods=["GET", "POST"])
+    blueprint.add_url_rule("/sign-up/confirm", view_func=confirm.confirm, methods=["GET", "POST"])
+    blueprint.add_url_rule("/recover", view_func=recover.recover, methods=["GET", "POST"])
+    blueprint.add_url_rule("/recover/reset", view_func=recover.reset, methods=["GET", "POST"])
+    _add_leaving(blueprint)
+    _add_factors(blueprint)
     _add_upstream(blueprint, limiter.shared_limit(settings.ratelimit_upstream, scope="upstream"))
+    if not settings.is_production:
+        dev_mail.register(blueprint)
     if settings.playground_enabled:
         playground.register(blueprint)
     limiter.limit(settings.ratelimit_pages, scope="pages")(blueprint)
     return blueprint
+
+
+def _add_leaving(blueprint: Blueprint) -> None:
+    """What is known of a person, and the end of their account."""
+    blueprint.add_url_rule("/account/history", view_func=account_history.account_history)
+    blueprint.add_url_rule("/account/data", view_func=account_data.account_data, methods=["GET", "POST"])
+    blueprint.add_url_rule("/account/delete", view_func=account_delete.account_delete, methods=["GET", "POST"])
+    blueprint.add_url_rule("/keep-account", view_func=keep_account.keep_account, methods=["GET", "POST"])
+
+
+def _add_account(blueprint: Blueprint, settings: Settings) -> None:
+    """Where a password is tried or a mail is sent, the limits of sign-in and of sign-up hold."""
+    both = ["GET", "POST"]
+    tries = limiter.limit(settings.ratelimit_sign_in, methods=["POST"], override_defaults=False)
+    mails = limiter.limit(settings.ratelimit_sign_up, methods=["POST"], override_defaults=False)
+    blueprint.add_url_rule("/account", view_func=account.account)
+    blueprint.add_url_rule("/account/unlink", view_func=account.unlink, methods=["POST"])
+    blueprint.add_url_rule("/account/profile", "account_profile", account_profile.profile, methods=both)
+    blueprint.add_url_rule("/account/email", "account_email", mails(account_email.email), methods=both)
+    blueprint.add_url_rule("/account/email/confirm", "account_email_confirm", account_email.confirm, methods=both)
+    blueprint.add_url_rule("/account/email/undo", "account_email_undo", account_email.undo, methods=both)
+    blueprint.add_url_rule("/account/password", "account_password", tries(account_password.password), methods=both)
+    blueprint.add_url_rule("/account/factors", "account_factors", account_factors.summary)
+    blueprint.add_url_rule("/account/sessions", "account_sessions", account_sessions.sessions)
+    blueprint.add_url_rule("/account/sessions/end", "end_session", account_sessions.end, methods=["POST"])
+    blueprint.add_url_rule("/account/sessions/trust", "end_trust", account_sessions.end_trust, methods=["POST"])
+    blueprint.add_url_rule("/account/apps", "account_apps", account_apps.apps)
+    blueprint.add_url_rule("/account/apps/withdraw", "withdraw_access", account_apps.withdraw, methods=["POST"])
+
+
+def _add_factors(blueprint: Blueprint) -> None:
+    """The step, and one's own factors. Codes are limited by account (`store.sign_in_failures`), not by address."""
+    blueprint.add_url_rule("/second-factor", view_func=second_factor.second_factor, methods=["GET", "POST"])
+    blueprint.add_url_rule("/login/passkey", "passkey_sign_in", passkeys.sign_in, methods=["POST"])
+    blueprint.add_url_rule("/account/totp", "totp", factors.totp, methods=["GET", "POST"])
+    blueprint.add_url_rule("/account/totp/remove", "remove_totp", factors.remove_totp, methods=["POST"])
+    blueprint.add_url_rule("/account/recovery-codes", "recovery_codes", factors.recovery_codes, methods=["GET", "POST"])
+    blueprint.add_url_rule("/account/passkeys", "passkeys", passkeys.passkeys, methods=["GET", "POST"])
+    blueprint.add_url_rule("/account/passkeys/remove", "remove_passkey", passkeys.remove_passkey, methods=["POST"])
 
 
 def _add_upstream(blueprint: Blueprint, limit: Callable[[Any], Any]) -> None:

@@ -1,4 +1,5 @@
-"""The person's own page: the ways in that their account has. Changing them needs a sign-in of the last five minutes."""
+"""The person's own page: who they are here, and the ways in that their account has. Changing those needs a fresh
+sign-in. Everything else of the account has a page of its own (`account_nav.SECTIONS`)."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -9,28 +10,27 @@ from flask_babel import gettext as _
 
 from idp.accounts.arrivals import find_arrival, is_question_to
 from idp.accounts.linking import unlink as unlink_identity
+from idp.pages.account_nav import Errors, for_person, is_proven, render_account_page
 from idp.pages.providers import offer_for, provider_view
 from idp.protocol.identity import Session, User
 from idp.store.database import hashed
 from idp.store.identities import Key, LinkedIdentity
 from idp.web.csrf import check_form
 from idp.web.current import current_server, current_upstreams, request_time
-from idp.web.pages import account_view, render_page, see_other
-from idp.web.session_cookie import current_session, is_fresh, known_arrival, known_browser
+from idp.web.pages import see_other
+from idp.web.session_cookie import current_session, known_arrival, known_browser
 from idp.web.sign_in import ACCOUNT
 
 
-def account() -> Response:
-    session, user = current_session()
-    if session is None or user is None:
-        return see_other(url_for("pages.login", to=ACCOUNT))
+@for_person(ACCOUNT)
+def account(session: Session, user: User) -> Response:
     return _render(session, user)
 
 
 def unlink() -> Response:
     check_form()
     session, user = current_session()
-    if session is None or user is None or not is_fresh(session):
+    if session is None or user is None or not is_proven(session, user):
         return see_other(url_for("pages.account"))
     store, usable = current_server().store, frozenset(current_upstreams().connections)
     chosen = [each for each in store.identities.list_of(user.id) if _form_key(each.key) == request.form.get("key")]
@@ -42,24 +42,24 @@ def unlink() -> Response:
     return see_other(url_for("pages.account"))
 
 
-def _render(
-    session: Session, user: User, *, errors: list[dict[str, str | None]] | None = None, status: int = 200
-) -> Response:
-    store = current_server().store
-    linked, has_password = store.identities.list_of(user.id), store.users.has_password(user.id)
-    return render_page(
+def _render(session: Session, user: User, *, errors: Errors | None = None, status: int = 200) -> Response:
+    server = current_server()
+    linked = server.store.identities.list_of(user.id)
+    has_password = server.settings.local_passwords and server.store.users.has_password(user.id)
+    is_fresh = is_proven(session, user)
+    return render_account_page(
         "account",
+        ACCOUNT,
+        session,
+        user,
         status=status,
-        account=account_view(user),
+        errors=errors,
         has_password=has_password,
         methods=[_method(number, each, linked, has_password) for number, each in enumerate(linked)],
         unlink_action=url_for("pages.unlink"),
         offers=[provider_view(connection) for connection in offer_for(None).connections],
-        is_fresh=is_fresh(session),
-        sign_in_again_url=url_for("pages.login", to=ACCOUNT, again=1),
-        waiting=_waiting(user) if is_fresh(session) else None,
+        waiting=_waiting(user) if is_fresh else None,
         notice=_notice(),
-        errors=errors or [],
         logout_url=url_for("pages.logout"),
     )
 

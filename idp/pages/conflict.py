@@ -97,8 +97,9 @@ def _render(connection: Connection, waiting: Waiting | None, found: Conflict, ar
 
 
 def _ways(found: Conflict, waiting: Waiting | None) -> list[dict[str, Any]]:
-    store, upstreams = current_server().store, current_upstreams()
-    ways = [_password_way(waiting)] if store.users.has_password(found.user.id) else []
+    server, upstreams = current_server(), current_upstreams()
+    store, has_password = server.store, server.store.users.has_password(found.user.id)
+    ways = [_password_way(waiting)] if has_password and server.settings.local_passwords else []
     names = dict.fromkeys(linked.key.upstream for linked in store.identities.list_of(found.user.id))
     for connection in filter(None, map(upstreams.find, names)):
         allow_upstream_target(connection.settings.sandbox_url)

@@ -23,6 +23,7 @@ def home() -> Response:
         account=account_view(user),
         logout_url=url_for("pages.logout"),
         account_url=url_for("pages.account"),
+        keep_url=url_for("pages.keep_account") if user is not None and user.deletes_at is not None else None,
         demo=_demo(),
     )
 

@@ -7,6 +7,7 @@ from idp.accounts.linking import Why, decline
 from idp.accounts.linking import link as link_account
 from idp.authorization.interaction import save_progress
 from idp.authorization.steps import needs_link
+from idp.pages.account_nav import is_proven
 from idp.pages.select_account import was_shown_to
 from idp.pages.trouble import render_another_persons
 from idp.protocol.identity import User
@@ -15,7 +16,7 @@ from idp.web.current import current_server, current_upstreams, request_time
 from idp.web.errors import render_expired
 from idp.web.interactions import Waiting, find_waiting, standing_of
 from idp.web.pages import account_view, client_view, render_page, see_other
-from idp.web.session_cookie import current_session, is_fresh, known_arrival, known_browser, remember_arrival
+from idp.web.session_cookie import current_session, known_arrival, known_browser, remember_arrival
 from idp.web.sign_in import ACCOUNT, return_url
 
 
@@ -54,9 +55,9 @@ def link() -> Response:
 
 def _may_link(waiting: Waiting | None) -> bool:
     """Only right after a sign-in: the one for this request, or one of the last minutes."""
-    session, _ = current_session()
+    session, user = current_session()
     if waiting is None:
-        return session is not None and is_fresh(session)
+        return session is not None and user is not None and is_proven(session, user)
     return needs_link(standing_of(waiting.request, waiting.interaction.progress))
 
 

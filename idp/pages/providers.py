@@ -6,7 +6,7 @@ from typing import Any
 from flask import url_for
 
 from idp.authorization.request import AuthorizationRequest
-from idp.protocol.names import ACR_FEDERATED, UPSTREAM_HINTS
+from idp.protocol.names import ACR_FEDERATED, ACR_TWO_FACTORS, UPSTREAM_HINTS
 from idp.upstream.connection import Connection
 from idp.web.current import current_upstreams
 from idp.web.interactions import Waiting
@@ -27,7 +27,7 @@ def offer_for(waiting: Waiting | None) -> Offer:
     if waiting is None:
         return _allowed(Offer(every))
     request = waiting.request
-    if request.essential_acr and ACR_FEDERATED not in request.essential_acr:
+    if request.essential_acr and request.essential_acr.isdisjoint({ACR_FEDERATED, ACR_TWO_FACTORS}):
         return Offer(())
     allowed = [each for each in every if request.client.allows_upstream(each.name)]
     if not demands_fresh_sign_in(request):

@@ -15,7 +15,7 @@ from idp.web.current import current_server, request_time
 from idp.web.interactions import Waiting
 from idp.web.log import request_id
 from idp.web.pages import client_view, render_page
-from idp.web.sign_in import ACCOUNT
+from idp.web.sign_in import ACCOUNT, RETURNS
 
 _log = structlog.get_logger("idp.upstream")
 
@@ -50,8 +50,7 @@ def _words(label: str, failure: errors.UpstreamFailed) -> tuple[int, str, str, s
         return 503, title, _("The trouble is there, not with you."), _("Try again in a moment, or choose another way.")
     if isinstance(failure, errors.NotFresh):
         title = _("%(provider)s cannot confirm anew who you are", provider=label)
-        message = _("The application wants to be sure that it is you at this moment, and %(provider)s does not tell.",
-                    provider=label)  # fmt: skip
+        message = _("It must be certain that it is you at this moment, and %(provider)s does not tell.", provider=label)
         return 403, title, message, another
     if isinstance(failure, errors.NotAllowed):
         message = _("Only some accounts of %(provider)s may sign in here, and this one is not among them.",
@@ -118,6 +117,6 @@ def _render(
 
 
 def _other_way(waiting: Waiting | None, return_to: str | None) -> str:
-    if return_to == ACCOUNT:
-        return url_for("pages.account")
+    if return_to is not None and return_to in RETURNS:
+        return url_for(RETURNS[return_to])
     return url_for("pages.login", interaction=waiting.interaction.id if waiting is not None else None)

@@ -14,6 +14,7 @@ from flask_babel import get_locale
 from idp.accounts.arrivals import keep_arrival
 from idp.accounts.linking import TOKENS_PURPOSE, Arrival, Conflict, Outcome, SignedIn, Why, link, sign_in_with
 from idp.authorization.interaction import save_progress
+from idp.pages.account_nav import is_proven
 from idp.pages.providers import demands_fresh_sign_in, offer_for
 from idp.pages.select_account import was_shown_to
 from idp.pages.trouble import render_another_persons, render_failure, render_stale, render_turned_away
@@ -31,7 +32,14 @@ from idp.web.forms import check_not_head, read_body, read_query
 from idp.web.interactions import Waiting, find_waiting
 from idp.web.pages import see_other
 from idp.web.posted import find_posted, keep_posted
-from idp.web.session_cookie import browser, current_session, is_fresh, known_browser, remember_arrival
+from idp.web.session_cookie import (
+    FRESH_SECONDS,
+    browser,
+    current_session,
+    is_fresh,
+    known_browser,
+    remember_arrival,
+)
 from idp.web.sign_in import ACCOUNT, read_return_to, sign_in_by_upstream
 
 CALLBACK_NAMES = frozenset({"state", "code", "iss", "error", "error_description", "user"})
@@ -55,7 +63,7 @@ def start(name: str) -> Response:
 def _start_linking(connection: Connection) -> Response:
     """From the account page: another way in for the person who is signed in, and has proved it lately."""
     session, user = current_session()
-    if session is None or user is None or not is_fresh(session) or not was_shown_to(user):
+    if session is None or user is None or not is_proven(session, user) or not was_shown_to(user):
         return see_other(url_for("pages.account"))
     return begin(connection, None, return_to=ACCOUNT, links_user_id=user.id)
 
@@ -72,7 +80,7 @@ def begin(
         interaction_id=waiting.interaction.id if waiting is not None else None,
         links_user_id=links_user_id,
         returns_to=return_to,
-        **_demands(waiting, now),
+        **_demands(connection, waiting, return_to if links_user_id is None else "", now),
     )
     try:
         if connection not in offer_for(waiting).connections:
@@ -83,11 +91,23 @@ def begin(
     return see_other(url)
 
 
-def _demands(waiting: Waiting | None, now: int) -> dict[str, Any]:
+def _demands(connection: Connection, waiting: Waiting | None, return_to: str, now: int) -> dict[str, Any]:
     """How lately the person must have proved themselves over there."""
-    if waiting is None or not demands_fresh_sign_in(waiting.request):
+    if waiting is None:
+        return {"max_age": FRESH_SECONDS} if return_to and _may_ask_for_new_proof(connection) else {}
+    if not demands_fresh_sign_in(waiting.request):
         return {}
     return {"not_before": now if "login" in waiting.request.prompt else None, "max_age": waiting.request.max_age}
+
+
+def _may_ask_for_new_proof(connection: Connection) -> bool:
+    """Whoever is signed in already comes to an account page to be asked again, which a sign-in that the provider
+    remembers would not do. One that has not said when that was, though asked by nobody, is not asked: it vouches now.
+    """
+    session, _user = current_session()
+    if session is None or not connection.can_prove_fresh_sign_in:
+        return False
+    return not (session.auth_time_unproven and session.upstream == connection.name)
 
 
 def _wishes(waiting: Waiting | None) -> Wishes:

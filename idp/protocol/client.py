@@ -51,6 +51,7 @@ class Client:
     # Ours
     first_party: bool = False
     require_pkce: bool | None = None
+    require_second_factor: bool = False
     claims_in_id_token: bool = False
     always_issue_refresh_token: bool = False
     rotate_refresh_tokens: bool = True

@@ -3,17 +3,25 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from idp.protocol.names import ACR_FEDERATED, ACR_ONE_FACTOR, ACR_TWO_FACTORS
+
 
 @dataclass(frozen=True, slots=True)
 class User:
     """A person. `claims` holds the standard claims (OpenID Connect Core §5.1) that have a value; absent ones are
-    absent."""
+    absent. `deletes_at`: when the account goes, because the person has asked for that; seconds since the epoch."""
 
     id: str
     username: str
     claims: dict[str, Any] = field(default_factory=dict)
     roles: tuple[str, ...] = ()
     disabled: bool = False
+    deletes_at: int | None = None
+
+    @property
+    def may_grant(self) -> bool:
+        """Whether anything may be granted in their name: the account is neither locked nor on its way out."""
+        return not self.disabled and self.deletes_at is None
 
     @property
     def name(self) -> str:
@@ -63,3 +71,10 @@ class Session:
     expires_at: int
     upstream: str | None = None
     auth_time_unproven: bool = False
+
+    @property
+    def acrs(self) -> tuple[str, ...]:
+        """Every `acr` that is true of it, the most first: two factors are one as well, and the provider that vouched
+        has done so whatever was added here."""
+        here = {ACR_TWO_FACTORS: (ACR_TWO_FACTORS, ACR_ONE_FACTOR), ACR_ONE_FACTOR: (ACR_ONE_FACTOR,)}.get(self.acr, ())
+        return (*here, ACR_FEDERATED) if self.upstream is not None else here

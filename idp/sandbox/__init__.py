@@ -17,6 +17,7 @@ original is found at ``{origin}/HOST/PATH``. Nothing is stored: with the process
 ``signing``        rotating keys, their JWKS, and signatures that must be refused
 ``id_tokens``      the id_token of one sign-in, with its fault
 ``answers``        JSON, and the way back to the application
+``captcha``        the verify endpoints of CAPTCHA vendors, at the plain OpenID Connect provider's address
 ``google`` …       one module per provider: its endpoints, bodies, claims and errors
 =================  =====================================================================================
 

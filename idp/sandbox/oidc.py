@@ -1,5 +1,6 @@
 """A plain OpenID Connect provider: Core 1.0, Discovery 1.0, RFC 7636 (S256), RFC 9207. The issuer is its own address.
 
+It also lends its address to the stand-ins for CAPTCHA vendors (`idp.sandbox.captcha`).
 Its id_tokens name the person by `sub` alone; name and e-mail address are told by userinfo (Core §5.4).
 """
 
@@ -11,6 +12,7 @@ from typing import Any
 
 from flask import Response, request
 
+from idp.sandbox import captcha
 from idp.sandbox.answers import find_bearer, render_json, render_keys, show_keys
 from idp.sandbox.codes import SignIn
 from idp.sandbox.desk import Desk, Provider
@@ -113,6 +115,7 @@ PROVIDER = Provider(
         "/token": (("POST",), Exchange(_refuse, _grant, by_secret(basic=True))),
         "/jwks": (("GET",), show_keys),
         "/userinfo": (("GET", "POST"), _userinfo),
+        "/captcha/<vendor>/siteverify": (("POST",), captcha.verify),
     },
     make_subject=make_subject,
     denied={"error": "access_denied", "error_description": "The person refused."},

@@ -6,6 +6,8 @@ named at once. `docs/settings.md` and `.env.example` are generated from here.
 
 - `values`    the kinds of value, and how each is written in a variable
 - `upstream`  connections with other providers, `IDP_UPSTREAM_<NAME>_<OPTION>`
+- `captcha`   what settings of a CAPTCHA must go together
+- `mail`      what settings of mail must go together
 - `fields`    all other settings: `IDP_<NAME>`
 - `sources`   environment, `.env`, files of secrets, the secret that development makes
 - `loading`   `load_settings`, and what production refuses

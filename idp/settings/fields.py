@@ -14,6 +14,7 @@ from idp.settings.values import (
     OptionalText,
     PositiveSeconds,
     SigningAlgs,
+    SignUpFields,
     Words,
     holds_secret,
     setting,
@@ -153,12 +154,88 @@ class Settings(BaseSettings):
         le=64,
     )
 
-    # --- Sign-in with other providers
-    sign_up: Literal["open", "closed"] = setting(
+    # --- Accounts
+    sign_up: Literal["open", "invitation", "closed"] = setting(
         "open",
-        "Whether somebody who signs in with another provider for the first time gets an account: `open` or `closed`.",
-        group="Sign-in with other providers",
+        "Who may make an account: everybody (`open`), whoever an operator has invited (`invitation`), or "
+        "nobody (`closed`). Somebody new who comes from another provider gets one only where it is `open`.",
+        group="Accounts",
     )
+    sign_up_fields: SignUpFields = setting(
+        ("given_name?", "family_name?", "username", "email"),
+        "What the sign-up form asks for beside the password, in order; `?` behind a name makes it optional. Of: "
+        "given_name, family_name, username, email, phone_number. The e-mail is always asked for.",
+        group="Accounts",
+    )
+    local_passwords: bool = setting(
+        True, "Whether people may have passwords here; off leaves passkeys and other providers.", group="Accounts"
+    )
+    password_min_length: int = setting(
+        8, "The fewest characters of a new password; 15 is recommended.", group="Accounts", ge=8, le=64
+    )
+    password_blocked_words: Words = setting(
+        (), "Words that a new password may not be made of, such as names of your organisation.", group="Accounts"
+    )
+    pwned_passwords_url: OptionalText = setting(
+        None,
+        "The base of a Pwned Passwords range API, such as `https://api.pwnedpasswords.com/range/`, or your own copy. "
+        "Only five characters of a hash are sent there. Unset: nothing is asked.",
+        group="Accounts",
+    )
+    deletion_delay: Annotated[int, Field(ge=0, le=7_776_000)] = setting(
+        1_209_600,
+        "Seconds in which a person can undo the deletion of their account; 0 deletes at once.",
+        group="Accounts",
+    )
+    second_factor_roles: Words = setting(
+        (), "Roles whose people must have, and use, a second factor.", group="Accounts"
+    )
+    trusted_device_lifetime: Annotated[int, Field(ge=0, le=31_536_000)] = setting(
+        2_592_000,
+        "Seconds in which a browser may skip the second factor when its person wishes; 0 never offers it.",
+        group="Accounts",
+    )
+
+    # --- Mail
+    smtp_host: OptionalText = setting(
+        None, "The mail server. Unset: mails are kept in the database, and development shows them.", group="Mail"
+    )
+    smtp_port: int = setting(587, "Its port.", group="Mail", ge=1, le=65535)
+    smtp_security: Literal["starttls", "tls", "none"] = setting(
+        "starttls", "How the connection is protected; `none` only for a server on this machine.", group="Mail"
+    )
+    smtp_username: OptionalText = setting(None, "The name to sign in there with, if it wants one.", group="Mail")
+    smtp_password: OptionalText = setting(None, "The password that goes with it.", group="Mail", secret=True)
+    mail_from: str = setting("idp@localhost", "The address that mails come from.", group="Mail", min_length=3)
+    mail_reply_to: OptionalText = setting(None, "The address that answers go to, when it is another one.", group="Mail")
+
+    # --- CAPTCHA
+    captcha: Literal["none", "recaptcha_v2", "recaptcha_v3", "hcaptcha", "turnstile", "proof_of_work"] = setting(
+        "none", "The test that keeps programs out of forms. `proof_of_work` needs no third party.", group="CAPTCHA"
+    )
+    captcha_site_key: OptionalText = setting(None, "The public key that the vendor gave.", group="CAPTCHA")
+    captcha_secret_key: OptionalText = setting(None, "The secret that goes with it.", group="CAPTCHA", secret=True)
+    captcha_on: Words = setting(
+        ("sign_up", "recovery", "failures"),
+        "Where it is asked for: `sign_in`, `sign_up`, `recovery`, and `failures` (sign-in after several wrong tries).",
+        group="CAPTCHA",
+    )
+    captcha_failures: int = setting(3, "How many wrong tries `failures` means.", group="CAPTCHA", ge=1, le=100)
+    captcha_min_score: float = setting(
+        0.5, "reCAPTCHA v3: the least score that counts as a person.", group="CAPTCHA", ge=0, le=1
+    )
+    captcha_when_down: Literal["open", "closed"] = setting(
+        "open",
+        "When the vendor does not answer: let people through with stricter limits (`open`), or nobody (`closed`).",
+        group="CAPTCHA",
+    )
+    captcha_verify_url: OptionalText = setting(
+        None,
+        "Where answers are verified, instead of the vendor's own address: for a stand-in, or a proxy of yours.",
+        group="CAPTCHA",
+    )
+
+    # --- Sign-in with other providers
     upstream: tuple[UpstreamSettings, ...] = ()
     upstream_order: Words = setting(
         (),
@@ -192,6 +269,7 @@ class Settings(BaseSettings):
     ratelimit_upstream: str = setting(
         "10 per minute", "Sign-ins with other providers that are begun, per address.", group="Limits"
     )
+    ratelimit_sign_up: str = setting("3 per minute", "New accounts and recoveries begun, per address.", group="Limits")
     ratelimit_pages: str = setting("60 per minute", "Other requests for public pages, per address.", group="Limits")
     max_body_bytes: int = setting(
         65_536, "The largest request body accepted, in bytes.", group="Limits", ge=8192, le=16_777_216
@@ -228,6 +306,11 @@ class Settings(BaseSettings):
     @property
     def playground_enabled(self) -> bool:
         return not self.is_production if self.playground is None else self.playground
+
+    @property
+    def offers_sign_up(self) -> bool:
+        """Whether anybody may make an account with a password."""
+        return self.local_passwords and self.sign_up == "open"
 
     @property
     def sandbox_ports(self) -> tuple[int, ...]:

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from idp.settings.captcha import captcha_problems
 from idp.settings.fields import PREFIX, VARIABLES, Settings, is_secret
+from idp.settings.mail import mail_problems
 from idp.settings.sources import UnreadableFile, development_secret, read_secret_file, read_variables
 from idp.settings.upstream import (
     UPSTREAM_PREFIX,
@@ -70,6 +72,8 @@ def production_problems(settings: Settings) -> list[str]:
     problems = []
     if "RS256" not in settings.signing_algs:
         problems.append("IDP_SIGNING_ALGS must contain RS256: access tokens are signed with it.")
+    problems += captcha_problems(settings)
+    problems += mail_problems(settings)
     if not settings.is_production:
         return problems
     if not settings.is_https:

@@ -73,6 +73,21 @@ def _with_line_breaks(value: Any) -> Any:
     return value.replace("\\n", "\n").strip() if isinstance(value, str) else value
 
 
+SIGN_UP_FIELDS = ("given_name", "family_name", "username", "email", "phone_number")
+
+
+def _check_sign_up_fields(value: tuple[str, ...]) -> tuple[str, ...]:
+    names = [word.removesuffix("?") for word in value]
+    wrong = [name for name in names if name not in SIGN_UP_FIELDS]
+    if wrong:
+        raise ValueError(f"has {wrong[0]}, which is none of {', '.join(SIGN_UP_FIELDS)}")
+    if len(set(names)) != len(names):
+        raise ValueError("names a field twice")
+    if "email" not in value:
+        raise ValueError("must contain email, and not as an optional field: the address is confirmed by a mail")
+    return value
+
+
 def _check_issuer(value: str) -> str:
     """OpenID Connect Discovery §3: a URL with scheme, host and optional path; no query, no fragment."""
     parts = urlsplit(value)
@@ -121,6 +136,7 @@ def _is_loopback_http(parts: SplitResult) -> bool:
 
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+SignUpFields = Annotated[Words, AfterValidator(_check_sign_up_fields)]
 Text = Annotated[str, BeforeValidator(_stripped)]
 OptionalText = Annotated[str | None, BeforeValidator(blank_is_none), BeforeValidator(_stripped)]
 OptionalPem = Annotated[str | None, BeforeValidator(blank_is_none), BeforeValidator(_with_line_breaks)]

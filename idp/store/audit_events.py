@@ -31,12 +31,19 @@ class AuditEventStore:
             connection.execute(_insert, row | {"request_id": request_id, "detail": to_json(detail or {})})
 
     def list(
-        self, *, user_id: str | None = None, events: Collection[str] | None = None, limit: int = 100
+        self,
+        *,
+        user_id: str | None = None,
+        events: Collection[str] | None = None,
+        before: int | None = None,
+        limit: int = 100,
     ) -> list[dict[str, Any]]:
-        """The newest events first, of one person and of these names where they are given."""
+        """The newest events first, of one person and of these names where they are given; `before`: an id, to go on."""
         query = select(audit_events).order_by(audit_events.c.id.desc()).limit(limit)
         if user_id is not None:
             query = query.where(audit_events.c.user_id == user_id)
+        if before is not None:
+            query = query.where(audit_events.c.id < before)
         if events is not None:
             query = query.where(audit_events.c.event.in_(list(events)))
         with self._database.reading() as connection:

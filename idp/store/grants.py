@@ -44,6 +44,7 @@ _live = (
         grants.c.id == bindparam("grant"),
         grants.c.revoked_at.is_(None),
         users.c.disabled_at.is_(None),
+        users.c.deletes_at.is_(None),
         ~exists().where(revoked_access_tokens.c.jti == bindparam("jti")),
     )
 )

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from idp.protocol.identity import User
 from idp.store.database import Database, to_json
 from idp.store.tables import identities, users
-from idp.store.users import USER_COLUMNS, NewUser, lookup_key, to_row, to_user
+from idp.store.users import USER_COLUMNS, NewUser, free_email, to_row, to_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +95,7 @@ class IdentityStore:
         try:
             with self._database.writing() as connection:
                 if takes_email_from is not None:
-                    theirs = (users.c.id == takes_email_from, users.c.email_key == lookup_key(user.email or ""))
-                    freed = update(users).where(*theirs, users.c.email_verified.is_(False))
-                    connection.execute(freed.values(email=None, email_key=None, updated_at=now))
+                    connection.execute(free_email(takes_email_from, user.email, now=now))
                 connection.execute(insert(users), to_row(user) | {"created_at": now, "updated_at": now})
                 connection.execute(insert(identities), _to_row(identity))
         except IntegrityError:
@@ -114,8 +112,11 @@ class IdentityStore:
         with self._database.writing() as connection:
             connection.execute(update(identities).where(_is_this).values(values), _parameters(key))
 
-    def remove_unless_last(self, key: Key, user_id: str, *, usable: frozenset[str]) -> bool:
-        """Delete a link of this person, when they keep another way in: a password, or a link of a `usable` connection.
+    def remove_unless_last(
+        self, key: Key, user_id: str, *, usable: frozenset[str], counts_password: bool = True
+    ) -> bool:
+        """Delete a link of this person, when they keep another way in: a password, where it `counts`, or a link of a
+        `usable` connection.
 
         The person's row is locked, so that of two that go at the same instant the second sees the first.
         """
@@ -127,9 +128,21 @@ class IdentityStore:
             locked = connection.execute(_lock_user, {"user_id": user_id}).first()
             if locked is None:
                 return False
-            if locked.password_hash is None and not connection.execute(others, _parameters(key)).scalar():
+            has_password = counts_password and locked.password_hash is not None
+            if not has_password and not connection.execute(others, _parameters(key)).scalar():
                 return False
             return connection.execute(theirs, _parameters(key)).rowcount == 1
+
+    def remove_since(self, user_id: str, since: int) -> int:
+        """Delete the links of a person that were made at this time or later, also the last one; how many."""
+        theirs = (identities.c.user_id == user_id, identities.c.linked_at >= since)
+        with self._database.writing() as connection:
+            return connection.execute(delete(identities).where(*theirs)).rowcount
+
+    def remove_all(self, user_id: str) -> int:
+        """Delete every link of this person; how many there were."""
+        with self._database.writing() as connection:
+            return connection.execute(delete(identities).where(identities.c.user_id == user_id)).rowcount
 
 
 class _UserRow:

@@ -12,6 +12,7 @@ from idp.store.database import Database
 from idp.store.ephemeral import Ephemeral
 
 KEEP_SECONDS = 3600  # a used code or refresh token is known as such for an hour after its end, then merely unknown
+KEEP_MAIL_SECONDS = 86_400  # for a developer to read, and for an operator to see what became of it
 ROUND_SECONDS = 300
 BATCH = 500
 
@@ -24,6 +25,9 @@ _EXPIRING: tuple[Rule, ...] = (
     (tables.sessions, tables.sessions.c.id_hash, tables.sessions.c.idle_expires_at, 0),
     (tables.refresh_tokens, tables.refresh_tokens.c.token_hash, tables.refresh_tokens.c.expires_at, KEEP_SECONDS),
     (tables.grants, tables.grants.c.id, tables.grants.c.expires_at, KEEP_SECONDS),
+    (tables.mail_outbox, tables.mail_outbox.c.id, tables.mail_outbox.c.expires_at, KEEP_MAIL_SECONDS),
+    (tables.devices, tables.devices.c.id_hash, tables.devices.c.expires_at, 0),
+    (tables.sign_in_failures, tables.sign_in_failures.c.key_hash, tables.sign_in_failures.c.expires_at, 0),
 )
 
 

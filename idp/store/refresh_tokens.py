@@ -33,7 +33,7 @@ _use = (
 _slide = (
     update(refresh_tokens)
     .where(refresh_tokens.c.token_hash == bindparam("h"), refresh_tokens.c.used_at.is_(None), _grant_is_live)
-    .values(expires_at=bindparam("end"))
+    .values(expires_at=bindparam("end"), issued_at=bindparam("now"))
 )
 _insert = insert(refresh_tokens)
 _use_of_token = select(refresh_tokens.c.used_at).where(refresh_tokens.c.token_hash == bindparam("h"), _grant_is_live)
@@ -80,10 +80,10 @@ class RefreshTokenStore:
             connection.execute(_insert, refresh_row(successor, grant_id, now, expires_at))
         return True
 
-    def slide(self, token: str, *, expires_at: int) -> bool:
-        """Move the idle end of a token that does not rotate."""
+    def slide(self, token: str, *, now: int, expires_at: int) -> bool:
+        """Hand out a token that does not rotate once more: its idle end moves."""
         with self._database.writing() as connection:
-            return connection.execute(_slide, {"h": hashed(token), "end": expires_at}).rowcount == 1
+            return connection.execute(_slide, {"h": hashed(token), "now": now, "end": expires_at}).rowcount == 1
 
     def is_unused(self, token: str) -> bool:
         """Whether the token waits to be used; what is revoked does not."""

@@ -29,6 +29,10 @@ _find = (
         users.c.disabled_at.is_(None),
     )
 )
+_listed = (
+    (sessions.c.sid, sessions.c.user_id, sessions.c.created_at, sessions.c.last_seen_at, sessions.c.auth_time)
+    + (sessions.c.amr, sessions.c.upstream, sessions.c.address, sessions.c.user_agent, users.c.username)
+)  # fmt: skip
 _touch = (
     update(sessions)
     .where(sessions.c.id_hash == bindparam("h"))
@@ -41,7 +45,7 @@ class SignIn:
     """How a person has just proved who they are, and from where.
 
     `upstream`: the connection that vouches for them; `auth_time`: when they proved it there, if it says so and that
-    was not now.
+    was not now. `auth_time_unproven`: it was known before that nobody knows.
     """
 
     user_id: str
@@ -51,6 +55,7 @@ class SignIn:
     user_agent: str | None = None
     upstream: str | None = None
     auth_time: int | None = None
+    auth_time_unproven: bool = False
 
     def columns(self, now: int) -> dict[str, Any]:
         """What of it a session's row holds."""
@@ -60,8 +65,24 @@ class SignIn:
             "acr": self.acr,
             "amr": to_json(list(self.amr)),
             "upstream": self.upstream,
-            "auth_time_unproven": self.upstream is not None and self.auth_time is None,
+            "auth_time_unproven": self.auth_time_unproven or (self.upstream is not None and self.auth_time is None),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSession:
+    """A session as it is listed: whose, since when, last seen when, and from where it was begun."""
+
+    sid: str
+    user_id: str
+    created_at: int
+    last_seen_at: int
+    auth_time: int
+    amr: tuple[str, ...]
+    upstream: str | None
+    address: str | None
+    user_agent: str | None
+    username: str | None
 
 
 class SessionStore:
@@ -123,9 +144,34 @@ class SessionStore:
         with self._database.writing() as connection:
             return connection.execute(update(sessions).where(*ours).values(values)).rowcount == 1
 
+    def list_live(
+        self, user_id: str | None = None, *, now: int, sid: str | None = None, limit: int | None = None
+    ) -> list[KnownSession]:
+        """The sessions within their limits, of one person or of this name where given; the last used first."""
+        query = select(*_listed).join_from(sessions, users, users.c.id == sessions.c.user_id, isouter=True)
+        query = query.where(sessions.c.expires_at > now, sessions.c.idle_expires_at > now)
+        if user_id is not None:
+            query = query.where(sessions.c.user_id == user_id)
+        if sid is not None:
+            query = query.where(sessions.c.sid == sid)
+        query = query.order_by(sessions.c.last_seen_at.desc(), sessions.c.created_at.desc()).limit(limit)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        return [KnownSession(**{**row._mapping, "amr": tuple(json.loads(row.amr))}) for row in rows]
+
     def end_of_upstream(self, user_id: str, upstream: str, *, keep: str) -> list[str]:
         """End the sessions that a person began over this connection, but for the one to keep; their names."""
         theirs = (sessions.c.user_id == user_id, sessions.c.upstream == upstream, sessions.c.sid != keep)
+        with self._database.writing() as connection:
+            ended = list(connection.execute(select(sessions.c.sid).where(*theirs)).scalars())
+            connection.execute(delete(sessions).where(sessions.c.sid.in_(ended)))
+        return ended
+
+    def end_others(self, user_id: str, *, keep: str | None) -> list[str]:
+        """End the sessions of a person, but for the one to keep; their names."""
+        theirs = [sessions.c.user_id == user_id]
+        if keep is not None:
+            theirs.append(sessions.c.sid != keep)
         with self._database.writing() as connection:
             ended = list(connection.execute(select(sessions.c.sid).where(*theirs)).scalars())
             connection.execute(delete(sessions).where(sessions.c.sid.in_(ended)))

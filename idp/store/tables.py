@@ -70,9 +70,93 @@ users = Table(
     Column("profile", _long(), nullable=False),  # JSON object: the other standard claims that have a value
     Column("roles", _long(), nullable=False),  # JSON array
     Column("password_hash", Text, nullable=True),
+    Column("password_changed_at", BigInteger, nullable=True),
+    Column("deletes_at", BigInteger, nullable=True, index=True),  # as the person has asked
     Column("disabled_at", BigInteger, nullable=True),
+    Column("sign_outs", BigInteger, nullable=True),  # how often everything that was begun in their name has been ended
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+)
+
+# Second factors. One authenticator app each; a step (half a minute) is accepted once.
+totp = Table(
+    "totp",
+    metadata,
+    Column("user_id", _id, primary_key=True),
+    Column("secret", Text, nullable=False),  # encrypted
+    Column("last_step", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger, nullable=True),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("code_hash", _hash, primary_key=True),
+    Column("user_id", _id, nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger, nullable=True),
+)
+
+passkeys = Table(
+    "passkeys",
+    metadata,
+    Column("id_hash", _hash, primary_key=True),  # of the credential id, which may be a kilobyte
+    Column("user_id", _id, nullable=False, index=True),
+    Column("credential_id", Text, nullable=False),  # base64url
+    Column("public_key", Text, nullable=False),  # COSE, base64url
+    Column("sign_count", BigInteger, nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("transports", Text, nullable=False),  # JSON array
+    Column("backed_up", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger, nullable=True),
+)
+
+# Browsers in which a person has signed in before (their attempts do not count with a stranger's), and those where they
+# wish not to be asked for a second factor for a while.
+devices = Table(
+    "devices",
+    metadata,
+    Column("id_hash", _hash, primary_key=True),
+    Column("user_id", _id, primary_key=True, index=True),
+    Column("trusted_until", BigInteger, nullable=True),
+    Column("address", String(64), nullable=True),
+    Column("user_agent", String(255), nullable=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_seen_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+# Failed attempts in a row at one account, known or not; from strangers and from known devices apart, and at its codes.
+sign_in_failures = Table(
+    "sign_in_failures",
+    metadata,
+    Column("key_hash", _hash, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("blocked_until", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+# Mails on their way. What a mail says is encrypted here, because it may hold a link that signs somebody in, and is
+# forgotten when it has been sent.
+mail_outbox = Table(
+    "mail_outbox",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("template", _exact(64), nullable=False),
+    Column("recipient", String(320), nullable=False),
+    Column("sealed", _long(), nullable=False),  # {subject, text, html}
+    Column("created_at", BigInteger, nullable=False),
+    Column("next_try_at", BigInteger, nullable=False, index=True),
+    Column("tries", Integer, nullable=False),
+    Column("claimed_until", BigInteger, nullable=False),
+    Column("sent_at", BigInteger, nullable=True),
+    Column("failed_at", BigInteger, nullable=True),
+    Column("last_error", String(255), nullable=True),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("user_id", _id, nullable=True, index=True),  # whom it is about; nobody's: a sign-up, an invitation
 )
 
 # Who a person is elsewhere: one row for each account of another provider that signs them in here.

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy import Update, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from idp.protocol.identity import User
 from idp.store.database import Database, is_storable, to_json
-from idp.store.tables import consents, grants, identities, sessions, users
+from idp.store.tables import devices, grants, sessions, users
 
 USER_COLUMNS = (
     (users.c.id, users.c.username, users.c.email, users.c.email_verified, users.c.phone_number)
-    + (users.c.phone_number_verified, users.c.profile, users.c.roles, users.c.disabled_at, users.c.updated_at)
+    + (users.c.phone_number_verified, users.c.profile, users.c.roles, users.c.disabled_at, users.c.deletes_at)
+    + (users.c.updated_at,)
 )  # fmt: skip
 PROFILE_CLAIMS = (
     ("name", "given_name", "family_name", "middle_name", "nickname", "profile", "picture", "website")
@@ -25,7 +26,8 @@ PROFILE_CLAIMS = (
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """A person to store. `profile` holds those of PROFILE_CLAIMS that have a value."""
+    """A person to store. `profile` holds those of PROFILE_CLAIMS that have a value; `password_changed_at`: when they
+    chose the password themselves."""
 
     id: str
     username: str
@@ -36,12 +38,17 @@ class NewUser:
     profile: Mapping[str, Any] | None = None
     roles: tuple[str, ...] = ()
     password_hash: str | None = None
+    password_changed_at: int | None = None
 
 
 _by_id = select(*USER_COLUMNS).where(users.c.id == bindparam("user_id"))
 _by_email = select(*USER_COLUMNS, users.c.password_hash).where(users.c.email_key == bindparam("key"))
 _by_login = select(*USER_COLUMNS, users.c.password_hash).where(
     or_(users.c.username_key == bindparam("key"), users.c.email_key == bindparam("key"))
+)
+
+_count_sign_out = (
+    update(users).where(users.c.id == bindparam("u")).values(sign_outs=func.coalesce(users.c.sign_outs, 0) + 1)
 )
 
 
@@ -83,6 +90,13 @@ class UserStore:
             taken = select(users.c.id).where(users.c.username_key == lookup_key(username))
             return connection.execute(taken).first() is None
 
+    def confirm_email(self, user_id: str, email: str, *, now: int) -> bool:
+        """The address of this person is proved to be theirs; False when it is another one by now."""
+        theirs = (users.c.id == user_id, users.c.email_key == lookup_key(email))
+        with self._database.writing() as connection:
+            done = update(users).where(*theirs).values(email_verified=True, updated_at=now)
+            return connection.execute(done).rowcount == 1
+
     def refresh_profile(self, user_id: str, taken: Mapping[str, Any], fresh: Mapping[str, Any], *, now: int) -> bool:
         """Bring claims up to date that still are as they were `taken` from a provider; what the person has edited since
         stays. Whether anything changed."""
@@ -110,17 +124,30 @@ class UserStore:
             rows = connection.execute(select(*USER_COLUMNS).order_by(users.c.username_key).limit(limit))
             return [to_user(row) for row in rows]
 
-    def add(self, user: NewUser, *, now: int) -> bool:
-        """Store a new person; False when the user name or the e-mail is taken."""
+    def add(self, user: NewUser, *, now: int, takes_email_from: str | None = None) -> bool:
+        """Store a new person; False when the user name or the e-mail is taken.
+
+        `takes_email_from`: a person who entered this e-mail and never confirmed it; they lose it at the same moment.
+        """
         try:
             with self._database.writing() as connection:
+                if takes_email_from is not None:
+                    connection.execute(free_email(takes_email_from, user.email, now=now))
                 connection.execute(insert(users), to_row(user) | {"created_at": now, "updated_at": now})
         except IntegrityError:
             return False
         return True
 
     def set_password_hash(self, user_id: str, password_hash: str | None, *, now: int) -> bool:
-        return self._change(user_id, password_hash=password_hash, updated_at=now)
+        """Another password, whatever the one before."""
+        return self._change(user_id, password_hash=password_hash, password_changed_at=now, updated_at=now)
+
+    def upgrade_password_hash(self, user_id: str, password_hash: str, *, instead_of: str) -> bool:
+        """The same password, hashed anew; False when it is another password by now."""
+        theirs = (users.c.id == user_id, users.c.password_hash == instead_of)
+        with self._database.writing() as connection:
+            upgraded = update(users).where(*theirs).values(password_hash=password_hash)
+            return connection.execute(upgraded).rowcount == 1
 
     def set_roles(self, user_id: str, roles: tuple[str, ...], *, now: int) -> bool:
         return self._change(user_id, roles=to_json(list(roles)), updated_at=now)
@@ -129,27 +156,40 @@ class UserStore:
         return self._change(user_id, disabled_at=now if disabled else None, updated_at=now)
 
     def sign_out_everywhere(self, user_id: str, *, now: int, why: str) -> None:
-        """End every session of a person and revoke everything granted in their name."""
+        """End every session of a person, half-done sign-ins too, their trust in browsers, and everything granted in
+        their name."""
         with self._database.writing() as connection:
+            connection.execute(_count_sign_out, {"u": user_id})
             connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+            connection.execute(update(devices).where(devices.c.user_id == user_id).values(trusted_until=None))
             theirs = update(grants).where(grants.c.user_id == user_id, grants.c.revoked_at.is_(None))
             connection.execute(theirs.values(revoked_at=now, revoked_why=why))
 
-    def remove(self, user_id: str, *, now: int) -> bool:
-        self.sign_out_everywhere(user_id, now=now, why="user removed")
+    def end_half_sign_ins(self, user_id: str) -> None:
+        """What owes its second factor now will not become a session."""
         with self._database.writing() as connection:
-            connection.execute(delete(consents).where(consents.c.user_id == user_id))
-            connection.execute(delete(identities).where(identities.c.user_id == user_id))
-            return connection.execute(delete(users).where(users.c.id == user_id)).rowcount == 1
+            connection.execute(_count_sign_out, {"u": user_id})
+
+    def count_sign_outs(self, user_id: str) -> int:
+        """Changes with each of them: what has kept another count was begun before."""
+        with self._database.reading() as connection:
+            return connection.execute(select(users.c.sign_outs).where(users.c.id == user_id)).scalar() or 0
 
     def _change(self, user_id: str, **values: Any) -> bool:
         with self._database.writing() as connection:
             return connection.execute(update(users).where(users.c.id == user_id).values(**values)).rowcount == 1
 
 
+def free_email(user_id: str, email: str | None, *, now: int) -> Update:
+    """Takes this e-mail from a person, if they have it and never confirmed it."""
+    theirs = (users.c.id == user_id, users.c.email_key == lookup_key(email or ""), users.c.email_verified.is_(False))
+    return update(users).where(*theirs).values(email=None, email_key=None, updated_at=now)
+
+
 def lookup_key(name: str) -> str:
-    """How user names and e-mails are compared: NFKC, case-folded, without space around."""
-    return unicodedata.normalize("NFKC", name.strip()).casefold()[:255]
+    """How user names and e-mails are compared: NFKC, case-folded, without space around. None is left by the cut
+    either, because MariaDB and MySQL compare without the spaces at the end."""
+    return unicodedata.normalize("NFKC", name.strip()).casefold()[:255].rstrip()
 
 
 def to_user(row: Any) -> User:
@@ -164,7 +204,14 @@ def to_user(row: Any) -> User:
     roles = tuple(json.loads(row.roles))
     if roles:
         claims["roles"] = list(roles)
-    return User(id=row.id, username=row.username, claims=claims, roles=roles, disabled=row.disabled_at is not None)
+    return User(
+        id=row.id,
+        username=row.username,
+        claims=claims,
+        roles=roles,
+        disabled=row.disabled_at is not None,
+        deletes_at=row.deletes_at,
+    )
 
 
 def to_row(user: NewUser) -> dict[str, Any]:
@@ -181,5 +228,6 @@ def to_row(user: NewUser) -> dict[str, Any]:
         "profile": to_json(profile),
         "roles": to_json(list(user.roles)),
         "password_hash": user.password_hash,
+        "password_changed_at": user.password_changed_at,
         "disabled_at": None,
     }

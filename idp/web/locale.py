@@ -1,4 +1,5 @@
-"""The language of a page: chosen on the page, else `ui_locales` (Core §3.1.2.1), the browser's, the default."""
+"""The language of a page: chosen on the page, else `ui_locales` (Core §3.1.2.1), the person's, the browser's, the
+default."""
 
 from flask import Flask, g, request
 from flask import session as form_cookie
@@ -7,6 +8,7 @@ from flask_babel import Babel
 from idp.protocol.names import UI_LOCALES
 from idp.settings import Settings
 from idp.web.current import current_server
+from idp.web.session_cookie import known_person
 
 LANGUAGE_NAMES = {"en": "English", "fr": "Français"}
 PARAMETER = "lang"
@@ -31,8 +33,16 @@ def select_locale() -> str:
         return str(form_cookie["lang"])
     wishes = (g.get("ui_locales") or request.args.get("ui_locales") or "").split(" ")
     accepted = [language for language, quality in request.accept_languages if quality > 0]  # the best first
-    for wish in (*wishes, *accepted):
+    for wish in (*wishes, _choice_of_person(), *accepted):
         language = wish.partition("-")[0].lower()
         if language in UI_LOCALES:
             return str(language)
     return current_server().settings.default_locale
+
+
+def _choice_of_person() -> str:
+    """The language that the person who is signed in has chosen on the profile page, exactly as it is written there: a
+    provider's word for them (`en-GB`) is no choice of theirs."""
+    person = known_person()
+    locale = person.claims.get("locale") if person is not None else None
+    return str(locale) if locale in UI_LOCALES else ""

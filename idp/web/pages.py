@@ -6,21 +6,30 @@ from urllib.parse import parse_qsl, urlencode
 from flask import Response, make_response, render_template, request, url_for
 from flask_babel import get_locale
 
+from idp.captcha import Widget
 from idp.protocol.client import Client
 from idp.protocol.identity import User
 from idp.web.current import current_server
 from idp.web.locale import LANGUAGE_NAMES, PARAMETER
+from idp.web.security_headers import allow_captcha_sources
 
 
 def render_page(name: str, *, status: int = 200, language_links: bool = True, **variables: Any) -> Response:
-    """The template `pages/<name>.html` as a response that nobody may cache."""
+    """The template `pages/<name>.html` as a response that nobody may cache.
+
+    A `captcha` among the variables is what `_captcha.html` shows; the security policy of this page then lets it work.
+    """
     locale = str(get_locale())
+    captcha: Widget | None = variables.pop("captcha", None)
+    if captcha is not None:
+        allow_captcha_sources(captcha.sources)
     page = render_template(
         f"pages/{name}.html",
         locale=locale,
         service_name=current_server().settings.service_name,
         home_url=url_for("pages.home"),
         language_links=_language_links(locale) if language_links and request.method == "GET" else [],
+        captcha=captcha,
         **variables,
     )
     response = make_response(page, status)

@@ -3,7 +3,11 @@
 A page with a form that ends at a client names that client's address for `form-action`, because browsers check every
 redirect that follows a form; https is allowed as a whole there, because a client may redirect on to another host of its
 own (see `docs/decisions`), and so is loopback where the client itself is there.
+
+A page with a CAPTCHA names what that one needs, and no other page does.
 """
+
+from collections.abc import Mapping
 
 from flask import Flask, Response, g, request
 
@@ -19,8 +23,8 @@ _COMMON = {
 }
 _DATA_CSP = "default-src 'none'; frame-ancestors 'none'"
 _PAGE_CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https:{images}; base-uri 'none'; "
-    "frame-ancestors 'none'; form-action 'self'{targets}"
+    "default-src 'none'; script-src 'self'{script}; style-src 'self'{style}; img-src 'self' https:{images}; "
+    "base-uri 'none'; frame-ancestors 'none'; form-action 'self'{targets}{more}"
 )
 
 _LOOPBACK = ("http://localhost:*", "http://127.0.0.1:*")
@@ -38,7 +42,9 @@ def register_security_headers(app: Flask, settings: Settings) -> None:
         present = {name for name, _ in headers}
         headers.extend([pair for pair in common.items() if pair[0] not in present])
         if response.mimetype == "text/html":
-            headers["Content-Security-Policy"] = _PAGE_CSP.format(images=images, targets=_form_targets())
+            headers["Content-Security-Policy"] = _PAGE_CSP.format(
+                images=images, targets=_form_targets(), **_captcha_sources()
+            )
             if not g.get("keeps_opener"):
                 headers["Cross-Origin-Opener-Policy"] = "same-origin"
         else:
@@ -46,6 +52,26 @@ def register_security_headers(app: Flask, settings: Settings) -> None:
         if request.endpoint != "static" and "Cache-Control" not in headers:
             headers["Cache-Control"] = "no-store"
         return response
+
+
+def _captcha_sources() -> dict[str, str]:
+    """What a CAPTCHA adds: to the lists that every page has, and as directives of its own (`more`)."""
+    named: dict[str, tuple[str, ...]] = dict(g.get("captcha_sources", {}))
+    script, style = (_listed(named.pop(directive, ())) for directive in ("script-src", "style-src"))
+    more = "".join(f"; {directive}{_listed(sources)}" for directive, sources in sorted(named.items()))
+    return {"script": script, "style": style, "more": more}
+
+
+def _listed(sources: tuple[str, ...]) -> str:
+    return "".join(f" {source}" for source in sources)
+
+
+def allow_captcha_sources(sources: Mapping[str, tuple[str, ...]]) -> None:
+    """Let this page load what its CAPTCHA needs: directive → sources, beside those that every page has."""
+    named = g.setdefault("captcha_sources", {})
+    for directive, added in sources.items():
+        known = named.get(directive, ())
+        named[directive] = (*known, *(source for source in added if source not in known))
 
 
 def _form_targets() -> str:

@@ -65,6 +65,11 @@ def current_session() -> tuple[Session, User] | tuple[None, None]:
     return cast(tuple[Session, User] | tuple[None, None], g.session_and_user)
 
 
+def known_person() -> User | None:
+    """Who is signed in, where this request has looked already; never looks by itself."""
+    return cast(User | None, g.get("session_and_user", (None, None))[1])
+
+
 def _find() -> tuple[Session, User] | None:
     cookie = request.cookies.get(_name())
     if not cookie or len(cookie) > 128:
@@ -105,6 +110,31 @@ def start_session(response: Response, sign_in: SignIn) -> str:
     return sid
 
 
+def lift_session(response: Response, session: Session, sign_in: SignIn) -> bool:
+    """More is known of this session from now on: a new cookie value, the same end. False when it is over by now."""
+    server, now, cookie = current_server(), request_time(), secrets.token_urlsafe(32)
+    limits = {"now": now, "idle": server.settings.session_idle_lifetime, "absolute": session.expires_at - now}
+    if not server.store.sessions.renew(request.cookies[_name()], cookie, sign_in, **limits):
+        return False
+    _set(response, cookie)
+    g.pop("session_and_user", None)
+    return True
+
+
+def rotate_session(response: Response, session: Session) -> None:
+    """A new cookie value for the same session, after a change that makes its holder more, or another, than before: what
+    knew the old value is out (ASVS 7.2.4). Nothing else of it changes, least of all when it ends."""
+    same = SignIn(
+        session.user_id,
+        session.acr,
+        session.amr,
+        upstream=session.upstream,
+        auth_time=session.auth_time,
+        auth_time_unproven=session.auth_time_unproven,
+    )
+    lift_session(response, session, same)
+
+
 def forget_session(response: Response) -> None:
     """Take the cookie away; the session itself is ended in the store."""
     response.delete_cookie(_name(), path="/", secure=current_server().settings.is_https, httponly=True, samesite="Lax")
@@ -135,4 +165,14 @@ def remember_arrival(key: str | None) -> None:
 
 def known_arrival() -> str | None:
     value = form_cookie.get("arrival")
+    return value if isinstance(value, str) else None
+
+
+def remember_proof(proof_id: str | None) -> None:
+    """The proof of an e-mail that was begun in this browser."""
+    form_cookie["proof"] = proof_id
+
+
+def known_proof() -> str | None:
+    value = form_cookie.get("proof")
     return value if isinstance(value, str) else None

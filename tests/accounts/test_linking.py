@@ -140,7 +140,7 @@ def test_a_person_who_confirms_the_address_meanwhile_keeps_it(house: Server) -> 
     asked = sign_in_with(house, guest, now=NOW)
     assert isinstance(asked, Conflict)
     assert asked.may_start_new
-    house.store.users.remove(person.id, now=NOW)
+    house.store.removal.remove(person.id)
     owner = add_person(house, email=person.email)
     outcome = start_new(house, guest, now=NOW)
     assert isinstance(outcome, Conflict)
@@ -151,7 +151,7 @@ def test_a_person_who_confirms_the_address_meanwhile_keeps_it(house: Server) -> 
 def test_an_address_that_has_become_free_meanwhile_is_an_ordinary_first_sign_in(house: Server) -> None:
     person, guest = meeting(house, ("refuse", True, True, True, False))
     assert isinstance(sign_in_with(house, guest, now=NOW), Conflict)
-    house.store.users.remove(person.id, now=NOW)
+    house.store.removal.remove(person.id)
     outcome = start_new(house, guest, now=NOW)
     assert isinstance(outcome, SignedIn)
     assert outcome.is_new
@@ -332,7 +332,7 @@ def test_a_disabled_person_does_not_come_in_and_nothing_of_them_is_renewed(house
 def test_the_account_at_the_provider_of_a_removed_person_is_free(house: Server) -> None:
     guest = arrival()
     user = signed_in(house, guest)
-    house.store.users.remove(user.id, now=NOW)
+    house.store.removal.remove(user.id)
     again = sign_in_with(house, guest, now=NOW)
     assert isinstance(again, SignedIn)
     assert again.is_new

@@ -27,11 +27,11 @@ def test_a_token_of_a_revoked_grant_can_neither_be_used_nor_go_on(timed: TimedSe
     assert stored is not None
     assert not stored.is_revoked
     assert store.refresh_tokens.rotate(token, "rt_next", grant_id, now=timed.now, expires_at=timed.now + 60)
-    assert store.refresh_tokens.slide("rt_next", expires_at=timed.now + 60)
+    assert store.refresh_tokens.slide("rt_next", now=timed.now, expires_at=timed.now + 60)
     assert store.refresh_tokens.is_unused("rt_next")
     assert store.grants.revoke(grant_id, now=timed.now, why="test")
     assert not store.refresh_tokens.rotate("rt_next", "rt_last", grant_id, now=timed.now, expires_at=timed.now + 60)
-    assert not store.refresh_tokens.slide("rt_next", expires_at=timed.now + 60)
+    assert not store.refresh_tokens.slide("rt_next", now=timed.now, expires_at=timed.now + 60)
     assert not store.refresh_tokens.is_unused("rt_next"), "what is revoked is not handed out once more"
     assert store.refresh_tokens.find("rt_last") is None
 

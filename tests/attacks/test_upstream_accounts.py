@@ -14,6 +14,7 @@ from idp.store.identities import LinkedIdentity
 from idp.store.users import NewUser
 from tests.support.authorize import Asked, ask
 from tests.support.idp_server import ServerUnderTest, TimedServer, timed_server
+from tests.support.newcomers import newcomer, path_of
 from tests.support.relying_party import Browser, Page, claims_of
 from tests.support.upstream import (
     CONNECTIONS,
@@ -126,6 +127,21 @@ def check_untouched(stage: ServerUnderTest, user: NewUser) -> None:
 
 
 # --- Pre-hijacking: the attacker was here first, with the victim's address
+
+
+@pytest.mark.asvs("6.8.1")
+def test_a_sign_up_that_was_never_proved_is_nothing_that_the_owner_could_be_merged_with(stage: TimedServer) -> None:
+    mallory = newcomer(stage, email=address("google"))
+    mallory.begin()
+    arrived = arrive(stage, "google", someone("google", email=mallory.email))
+    subject = arrived.subject()
+    assert [link.key.upstream for link in links_of(stage, subject)] == ["google"]
+    assert not stage.store.users.has_password(subject)
+    late = mallory.browser.open(path_of(stage.mails(mallory.email)[0].link)).submit("confirm")
+    assert late.status_code == 409
+    assert not stage.store.users.has_password(subject)
+    login = Browser(stage).open("/login").submit("login", username=mallory.email, password=mallory.password)
+    assert login.status_code == 200
 
 
 @pytest.mark.asvs("6.8.1")
@@ -497,7 +513,7 @@ def test_the_rules_are_judged_when_the_answer_comes(stage: TimedServer) -> None:
 def test_a_removed_persons_provider_account_comes_back_to_nobody(stage: TimedServer) -> None:
     person = someone("google", email=address("google"))
     first = arrive(stage, "google", person).subject()
-    assert stage.store.users.remove(first, now=stage.now)
+    assert stage.store.removal.remove(first)
     successor = stage.add_user(email=person.email, email_verified=False)
     arrived = arrive(stage, "google", person)
     check_conflict(arrived)

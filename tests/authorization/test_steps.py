@@ -11,7 +11,13 @@ from idp.authorization.interaction import Progress
 from idp.authorization.request import AuthorizationRequest, Target
 from idp.authorization.steps import STEPS, Standing, consent_items, is_identity_assured, next_step
 from idp.protocol.claims import parse_claims
-from idp.protocol.errors import AccountSelectionRequired, ConsentRequired, LoginRequired, OAuthError
+from idp.protocol.errors import (
+    AccountSelectionRequired,
+    ConsentRequired,
+    InteractionRequired,
+    LoginRequired,
+    OAuthError,
+)
 from idp.protocol.identity import Session, User
 from idp.protocol.params import Params
 from idp.settings import load_settings
@@ -25,11 +31,15 @@ SESSION = Session("sid", ADA.id, NOW - 100, "aal1", ("pwd",), NOW - 100, NOW, NO
 SIGNED_IN = Progress(signed_in_sid="sid")
 
 
+TWO_FACTORS = replace(SESSION, acr="aal2", amr=("pwd", "otp", "mfa"))
+ESSENTIAL_TWO = '{"id_token":{"acr":{"essential":true,"value":"aal2"}}}'
+
+
 class OnlyStore:
     """As much of a Server as the steps use."""
 
-    def __init__(self, store: Any) -> None:
-        self.store = store
+    def __init__(self, store: Any, settings: Any) -> None:
+        self.store, self.settings = store, settings
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +50,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, signing_keys: Path) -> Iter
     prepare(settings, signing_keys)
     store = open_store(settings.database_url)
     store.consents.add(ADA.id, "known", ["openid", "email"], now=NOW)
-    yield OnlyStore(store)
+    yield OnlyStore(store, settings)
     store.database.dispose()
 
 
@@ -58,9 +68,12 @@ def standing(
     first_party: bool = False,
     redirect_uri: str = "https://c.example/cb",
     public: bool = False,
+    strict: bool = False,
 ) -> Standing:
     method = "none" if public else "client_secret_basic"
-    client = make_client(client_id, first_party=first_party, token_endpoint_auth_method=method)
+    client = make_client(
+        client_id, first_party=first_party, token_endpoint_auth_method=method, require_second_factor=strict
+    )
     request = AuthorizationRequest(
         target=Target(client, redirect_uri, True, None, "query"),
         params=Params([]),
@@ -106,6 +119,15 @@ NEEDED: list[Any] = [
     pytest.param({"claims": '{"userinfo":{"email":null}}'}, None, id="a claim of an allowed scope"),
     pytest.param({"claims": '{"id_token":{"name":null}}'}, "consent", id="a claim of no allowed scope"),
     pytest.param({"claims": '{"id_token":{"sub":null,"acr":null}}'}, None, id="claims about nobody's person"),
+    pytest.param({"session": None, "progress": Progress(owes_factor=True)}, "second_factor", id="a factor is owed"),
+    pytest.param({"claims": ESSENTIAL_TWO}, "second_factor", id="two factors are essential, one was given"),
+    pytest.param({"claims": ESSENTIAL_TWO, "session": TWO_FACTORS}, None, id="two factors are essential, and there"),
+    pytest.param({"session": None, "claims": ESSENTIAL_TWO}, "login", id="a factor comes after the sign-in"),
+    pytest.param({"strict": True}, "second_factor", id="the client lets nobody in with one factor"),
+    pytest.param({"strict": True, "session": TWO_FACTORS}, None, id="the client lets two factors in"),
+    pytest.param(
+        {"strict": True, "progress": Progress(skipped_factor=True)}, "second_factor", id="nobody skips what is required"
+    ),
     pytest.param({"public": True}, None, id="public client at https"),
     pytest.param({"public": True, "redirect_uri": "app:/cb"}, "consent", id="RFC 8252 §8.6 private-use scheme"),
     pytest.param({"public": True, "redirect_uri": "http://127.0.0.1:1/cb"}, "consent", id="RFC 8252 §8.6 loopback"),
@@ -124,7 +146,8 @@ def test_the_next_step(server: Any, given: dict[str, Any], expected: str | None)
 @pytest.mark.parametrize(("given", "expected"), [param for param in NEEDED if "prompt" not in param.values[0]])
 def test_with_prompt_none_a_needed_step_is_its_error(server: Any, given: dict[str, Any], expected: str | None) -> None:
     errors: dict[str, type[OAuthError]] = {"login": LoginRequired, "consent": ConsentRequired,
-                                           "select_account": AccountSelectionRequired}  # fmt: skip
+                                           "select_account": AccountSelectionRequired,
+                                           "second_factor": InteractionRequired}  # fmt: skip
     if expected is None:
         assert next_step(standing(server, "none", **given)) is None
     else:
@@ -139,7 +162,8 @@ def test_another_person_who_has_just_signed_in_is_an_error_and_no_loop(server: A
 
 
 def test_every_step_has_an_error_and_a_page_of_its_own() -> None:
-    assert len({step.path for step in STEPS}) == len({step.error for step in STEPS}) == len(STEPS)
+    assert len({step.path for step in STEPS}) == len({step.name for step in STEPS}) == len(STEPS)
+    assert all(issubclass(step.error, OAuthError) for step in STEPS)
 
 
 def test_what_is_remembered_of_a_consent(server: Any) -> None:

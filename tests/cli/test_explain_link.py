@@ -7,11 +7,13 @@ from typing import Any, cast
 import pytest
 
 from idp.accounts.linking import EXPLANATIONS, Arrival, Why, decline, link, sign_in_with, start_new
+from idp.accounts.registration import Registration, make_account
 from idp.cli.explain_link import MAX_EVENTS
 from idp.jose.encryption import SecretBox
 from idp.server import Server
 from idp.settings import load_settings
 from idp.store import Store
+from idp.store.users import NewUser
 from tests.accounts.arrivals import NOW, arrival, connection
 from tests.cli.conftest import Idp
 
@@ -151,6 +153,17 @@ def test_who_lost_an_address_is_told_why(idp: Idp, house: Server) -> None:
     assert told["events"][-1]["reason"] == EXPLANATIONS[Why.TOOK_ADDRESS]
     assert "No address is known" in idp("users", "explain-link", "squatter").out
     assert explained(idp, "victim@example.com")["username"] != "squatter"
+
+
+def test_who_lost_an_address_to_a_sign_up_is_told_so(idp: Idp, house: Server) -> None:
+    new = NewUser("u_squatter", "squatter", "typed@example.com")
+    assert house.store.users.add(new, now=NOW)
+    house.store.totp.save(new.id, "sealed", step=0, now=NOW)
+    assert make_account(house, Registration("typed@example.com", username="owner"), now=NOW) is not None
+    (event,) = explained(idp, "squatter")["events"]
+    assert (event["event"], event["connection"], event["why"]) == ("email.lost", None, "")
+    assert event["reason"] == "Somebody proved by a mail that the address is theirs; this account had not."
+    assert f"-  e-mail address lost. {event['reason']}" in idp("users", "explain-link", "squatter").out
 
 
 def test_a_reason_that_this_version_does_not_know_is_told_as_it_stands(idp: Idp, store: Store) -> None:

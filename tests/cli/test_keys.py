@@ -51,6 +51,13 @@ def test_prune_keeps_keys_whose_tokens_may_live(idp: Idp) -> None:
     assert idp("keys", "prune", "--json").json == {"deleted": []}
 
 
+@pytest.mark.parametrize("kid", ["-hAbc", "--kid", "-"])
+def test_a_key_id_may_begin_with_a_hyphen(idp: Idp, kid: str) -> None:
+    for arguments in (["retire", kid], ["retire", kid, "--unpublish"], ["retire", "--unpublish", "--", kid]):
+        assert "There is no signing key" in idp("keys", *arguments).err
+    assert "There is no signing key" in idp("keys", "retire", kid, "--json").json["error"]
+
+
 def test_mistakes_are_sentences(idp: Idp) -> None:
     assert "no signing key" in idp("keys", "retire", "nothing").err
     assert "XX" in idp("keys", "rotate", "--alg", "XX", "--json").json["error"]

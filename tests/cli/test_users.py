@@ -1,7 +1,9 @@
 """`idp users`: people are added, found by any of their names, locked out, and never shown with a password."""
 
+import json
 import re
 import shlex
+import time
 
 import pytest
 
@@ -78,7 +80,8 @@ def test_what_is_not_an_e_mail_address_is_refused(idp: Idp, email: str) -> None:
 
 @pytest.mark.parametrize("password", ["", "seven77", "x" * 257])
 def test_a_password_too_short_or_too_long_is_refused(idp: Idp, password: str) -> None:
-    for arguments in (("add", "ada", "--password-stdin"), ("set-password", "demo", "--stdin")):
+    idp("users", "add", "bob")
+    for arguments in (("add", "ada", "--password-stdin"), ("set-password", "bob", "--stdin")):
         answer = idp("users", *arguments, stdin=password + "\n")
         assert answer.code == 1
         assert "8 to 256 characters" in answer.err
@@ -112,11 +115,21 @@ def test_disabling_signs_out_everywhere_at_once(idp: Idp, store: Store) -> None:
 @pytest.mark.asvs("7.4.3")
 def test_a_new_password_ends_all_sessions(idp: Idp, store: Store) -> None:
     now = 2_000_000_000
-    cookie = sign_in(store, "demo", now)
-    password = idp("users", "set-password", "demo", "--random", "--json").json["password"]
-    assert password_of(store, "demo", password)
+    idp("users", "add", "ada")
+    cookie = sign_in(store, "ada", now)
+    password = idp("users", "set-password", "ada", "--random", "--json").json["password"]
+    assert password_of(store, "ada", password)
     assert not has_session(store, cookie, now)
     assert events(store)[-1] == "password.changed"
+
+
+@pytest.mark.asvs("6.4.6")
+def test_nobody_chooses_a_password_for_somebody_who_has_an_e_mail_address(idp: Idp, store: Store) -> None:
+    before = store.users.find_for_sign_in("demo")
+    answer = idp("users", "set-password", "demo", "--random")
+    assert answer.code == 1
+    assert "start-reset" in answer.err
+    assert store.users.find_for_sign_in("demo") == before
 
 
 def test_set_password_wants_to_know_where_from(idp: Idp) -> None:
@@ -148,3 +161,26 @@ def test_the_list_names_everyone(idp: Idp) -> None:
     out = idp("users", "list").out
     assert "demo@example.com" in out
     assert "[bold]Ada[/bold]" in out
+
+
+@pytest.mark.asvs("6.4.4")
+def test_factors_are_reset_for_a_reason_that_stays_in_the_trail_and_the_person_is_told(idp: Idp, store: Store) -> None:
+    now = int(time.time())
+    added = idp("users", "add", "ada", "--email", "ada@example.com", "--locale", "fr-CA", "--json").json
+    store.totp.save(added["id"], "sealed", step=0, now=now)
+    store.recovery_codes.replace_all(added["id"], ["code"], now=now)
+    cookie = sign_in(store, "ada", now)
+    for refused in ((), ("--reason", " "), ("--reason", "x" * 501)):
+        assert idp("users", "reset-factors", "ada", *refused).code != 0
+    assert store.totp.find(added["id"]) is not None
+    assert idp("users", "reset-factors", "ada", "--reason", "came to the desk  with a passport").code == 0
+    assert store.totp.find(added["id"]) is None
+    assert store.recovery_codes.count_unused(added["id"]) == 0
+    assert not has_session(store, cookie, now)
+    event = store.audit_events.list()[0]
+    assert (event["event"], event["user_id"]) == ("factors.reset", added["id"])
+    assert json.loads(event["detail"])["reason"] == "came to the desk with a passport"
+    (mail,) = store.mail_outbox.list(recipient="ada@example.com")
+    assert mail.template == "factor_changed"
+    again = idp("users", "reset-factors", "ada", "--reason", "once more")
+    assert (again.code, "has no second factor" in again.err) == (1, True)

@@ -17,7 +17,9 @@ from tests.support.upstream import first_party, open_sandbox, press, sign_in_wit
 STUCK = 40  # people who come back from the provider that hangs; far more than the threads of both workers
 SAMPLES = 60
 AT_ONCE = 4  # callers that are measured together
-SLOWER, FLOOR_SECONDS = 2.0, 0.150  # what noise on a shared machine may do; one thread held would cost seconds
+# What noise may do on two cores that run other tests beside: a password hash has to wait for its turn there. One thread
+# held by the provider would cost its time-out, which is half a minute.
+SLOWER, FLOOR_SECONDS = 2.0, 1.5
 
 
 @pytest.fixture(scope="module")

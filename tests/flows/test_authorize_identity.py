@@ -187,8 +187,8 @@ def test_scopes_and_claims_add_up_in_userinfo(server: ServerUnderTest) -> None:
 @pytest.mark.parametrize(
     ("wish", "error"),
     [
-        pytest.param({"essential": True, "value": "aal2"}, "unmet_authentication_requirements", id="essential value"),
-        pytest.param({"essential": True, "values": ["aal3", "aal2"]}, "unmet_authentication_requirements", id="values"),
+        pytest.param({"essential": True, "value": "aal3"}, "unmet_authentication_requirements", id="essential value"),
+        pytest.param({"essential": True, "values": ["aal4", "aal3"]}, "unmet_authentication_requirements", id="values"),
         pytest.param({"essential": True, "value": 1}, "unmet_authentication_requirements", id="a number"),
         pytest.param({"essential": True, "values": ["aal2", "aal1"]}, None, id="one that can be met"),
         pytest.param({"essential": True, "value": "aal1"}, None, id="met"),

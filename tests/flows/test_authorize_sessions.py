@@ -207,7 +207,7 @@ def test_cookies_are_host_only_secure_and_out_of_reach_of_scripts_over_https(
         assert answer.status_code == 303
         cookies = [*first.raw.headers.getlist("Set-Cookie"), *answer.raw.headers.getlist("Set-Cookie")]
         named = {cookie.partition("=")[0]: {part.strip() for part in cookie.split(";")[1:]} for cookie in cookies}
-        assert set(named) == {"__Host-idp_form", "__Host-idp_session"}
+        assert set(named) == {"__Host-idp_form", "__Host-idp_session", "__Host-idp_device"}
         for attributes in named.values():
             assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= attributes
             assert not any(attribute.startswith("Domain") for attribute in attributes)

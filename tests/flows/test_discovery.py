@@ -15,7 +15,9 @@ from authlib.oidc.discovery import OpenIDProviderMetadata
 from idp.jose.encryption import SecretBox
 from idp.protocol.client import ClientSecret
 from idp.protocol.scopes import Api
+from tests.support.accounts import PASSWORD
 from tests.support.assertions import assertion, assertion_form, make_key, public_jwk, shared_key
+from tests.support.factors import answer_factor, with_app
 from tests.support.idp_server import RegisteredClient, ServerUnderTest, TimedServer, running_server
 from tests.support.machine import find_free_port
 from tests.support.relying_party import TIMEOUT, Browser, Page, RelyingParty, claims_of, header_of
@@ -215,9 +217,13 @@ def test_every_listed_prompt_display_locale_and_acr_is_understood(scene: Scene, 
         )
         assert page.soup.html is not None
         assert page.soup.html["lang"] == locale
+    user, app = with_app(scene.server)
+    two_factors = Scene(scene.server, user, Browser(scene.server))
+    page = two_factors.browser.open("/login").submit("login", username=user.username, password=PASSWORD)
+    answer_factor(two_factors.browser.page(page), app.code())
     for acr in document["acr_values_supported"]:
         wish = json.dumps({"id_token": {"acr": {"essential": True, "value": acr}}})
-        assert claims_of(scene.tokens(party, claims=wish)["id_token"])["acr"] == acr
+        assert claims_of(two_factors.tokens(party, claims=wish)["id_token"])["acr"] == acr
 
 
 @pytest.mark.spec("OpenID Connect Core", "6", "MUST")

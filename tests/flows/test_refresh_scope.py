@@ -192,7 +192,7 @@ def test_a_removed_person_has_no_working_token(server: ServerUnderTest) -> None:
     scene = open_scene(server)
     party = scene.client()
     tokens = scene.offline(party)
-    assert server.store.users.remove(scene.user.id, now=server.now)
+    assert server.store.removal.remove(scene.user.id)
     assert refused(party.refresh(tokens["refresh_token"])) == DEAD
     assert refused(party.userinfo(tokens["access_token"])) == (401, "invalid_token")
 

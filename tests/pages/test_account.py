@@ -16,11 +16,12 @@ from tests.pages.people_elsewhere import (
     owner_of,
     running_stage,
 )
+from tests.pages.test_factors import app_on
 from tests.support.accounts import PASSWORD
-from tests.support.authorize import signed_in
+from tests.support.authorize import ask, signed_in
 from tests.support.idp_server import TimedServer
 from tests.support.relying_party import Browser, Page
-from tests.support.upstream import CONNECTIONS, first_party, press, sign_in_with, somebody
+from tests.support.upstream import CONNECTIONS, Elsewhere, Person, first_party, press, sign_in_with, somebody
 
 FRESH_SECONDS = 300
 
@@ -76,7 +77,7 @@ def test_the_page_says_which_ways_in_there_are_and_nothing_that_is_nobodys_busin
     assert person.email in page.text
     assert "Not offered any more" in page.text
     assert person.sub not in page.response.text
-    assert "password" not in account_of(newcomer(stage, "github")[0]).text.casefold()
+    assert not has(account_of(newcomer(stage, "github")[0]), "method-password")
 
 
 @pytest.mark.parametrize("query", ["linked=<b>x", "unlinked=nobody", "declined=https://evil.example", "linked=%00"])
@@ -97,6 +98,7 @@ def test_another_way_in_is_linked_and_signs_the_same_person_in(stage: TimedServe
     assert page.id == "account-page"
     assert "is linked" in page.soup.find(id="notice").get_text()  # type: ignore[union-attr]
     assert events_of(stage, user) == [("identity.linked", name, "account_page")]
+    assert [mail.template for mail in stage.mails(str(user.email))].count("identity_linked") == 1
     party = first_party(stage)
     callback = sign_in_with(party, Browser(stage), name, person).callback
     assert party.redeem(callback).status_code == 200
@@ -213,6 +215,75 @@ def test_a_provider_that_says_when_the_person_signed_in_there_is_taken_at_its_wo
     assert (has(page, "link-google"), has(page, "sign-in-again")) == (is_fresh, not is_fresh)
 
 
+def signed_in_over(stage: TimedServer, name: str, person: Person, **claims: object) -> Browser:
+    browser = Browser(stage)
+    away = press(browser.open("/account"), name)
+    assert asks_for_proof(away) is False, "for a first sign-in, one that the provider remembers is enough"
+    assert browser.page(away.choose(person, claims=claims)).id == "account-page"
+    return browser
+
+
+def asks_for_proof(away: Elsewhere) -> bool:
+    return away.asked.get("prompt") == "login" and away.asked.get("max_age") == "0"
+
+
+@pytest.mark.asvs("7.5.1", "6.8.4")
+def test_signing_in_again_over_a_provider_that_remembers_the_person_asks_it_for_a_new_proof(stage: TimedServer) -> None:
+    person = somebody("acme")
+    browser = signed_in_over(stage, "acme", person, auth_time=stage.now - 3600)
+    page = browser.open("/account/totp")
+    assert page.id == "login-page"
+    away = press(page, "acme")
+    assert asks_for_proof(away)
+    assert browser.page(away.choose(person, claims={"auth_time": stage.now})).id == "totp-page"
+
+
+@pytest.mark.asvs("7.5.1", "6.8.4")
+def test_a_provider_that_does_not_prove_it_anew_when_asked_is_told_of_and_leads_nowhere(stage: TimedServer) -> None:
+    person = somebody("acme")
+    browser = signed_in_over(stage, "acme", person, auth_time=stage.now - 3600)
+    away = press(browser.open("/account/totp"), "acme")
+    refused = browser.page(away.choose(person, claims={"auth_time": stage.now - 3600}))
+    assert (refused.id, refused.status) == ("trouble-page", 403)
+    assert "cannot confirm anew who you are" in refused.text
+    assert browser.open("/account/totp").id == "login-page"
+
+
+@pytest.mark.parametrize("name", ["google", "acme"])
+def test_a_provider_that_never_says_when_the_person_signed_in_there_is_taken_to_vouch_now(
+    stage: TimedServer, name: str
+) -> None:
+    """Some cannot be asked; another could be, but has shown that it does not tell."""
+    person = somebody(name)
+    browser = signed_in_over(stage, name, person)
+    with later(stage, FRESH_SECONDS + 2):
+        page = browser.open("/account/totp")
+        assert page.id == "login-page"
+        away = press(page, name)
+        assert not asks_for_proof(away)
+        assert browser.page(away.choose(person)).id == "totp-page"
+
+
+def test_the_provider_that_is_to_be_linked_is_not_asked_for_a_new_proof(stage: TimedServer) -> None:
+    browser = signed_in(stage, stage.add_user().username)
+    assert not asks_for_proof(press(account_of(browser), "acme", prefix="link"))
+
+
+@pytest.mark.asvs("6.3.3")
+def test_a_client_that_demands_a_factor_gets_it_from_who_came_over_a_provider_that_remembers_them(
+    stage: TimedServer,
+) -> None:
+    client, person, claims = first_party(stage, require_second_factor=True), somebody("acme"), {"auth_time": 0}
+    claims["auth_time"] = stage.now - 3600
+    browser = signed_in_over(stage, "acme", person, **claims)
+    asked = ask(client, browser)
+    assert asked.page.id == "login-page", "a sign-in from before this request is too old to set up a factor with"
+    asked = asked.then(press(asked.page, "acme").choose(person, claims=claims))
+    assert asked.page.id == "totp-page"
+    done = asked.then(asked.page.submit("confirm", code=app_on(asked.page).at(stage.now)))
+    assert done.page.id == "recovery-codes-page"
+
+
 @pytest.mark.parametrize(("back_after", "expected"), [(590, ["google"]), (605, [])])
 def test_a_link_begun_in_time_may_take_ten_minutes_over_there(
     stage: TimedServer, back_after: int, expected: list[str]
@@ -250,6 +321,8 @@ def test_a_way_in_is_unlinked_and_signs_nobody_in_any_more(stage: TimedServer) -
     assert "not linked any more" in page.text
     assert links_of(stage, user) == []
     assert events_of(stage, user)[-1] == ("identity.unlinked", "google", "account_page")
+    told = [mail.text for mail in stage.mails(str(user.email)) if mail.template == "factor_changed"]
+    assert ["unlinked" in text for text in told] == [True]
     _, _, somebody_new = newcomer(stage, "google", person)
     assert somebody_new.id != user.id
 

@@ -46,7 +46,8 @@ MEASURE = """() => {
     if (ratio < 3) faint.push([describe(control), ratio]);
   }
   for (const target of document.querySelectorAll("a, button, input:not([type=hidden]), select, textarea, summary")) {
-    const { width, height } = target.getBoundingClientRect();
+    const touched = target.type === "checkbox" ? target.closest("label") : target;
+    const { width, height } = touched.getBoundingClientRect();
     if (isShown(target) && (height < 44 || width < 44)) small.push([describe(target), width, height]);
   }
   return { faint, small, width: document.documentElement.scrollWidth };

@@ -640,5 +640,5 @@ def test_over_https_the_cookies_are_bound_to_the_host_and_find_their_way_back(
     choose(page, person)
     assert asked.claims(page)["email"] == person.email
     cookies = {cookie["name"]: cookie for cookie in page.context.cookies(https_server.issuer)}
-    assert cookies.keys() == {"__Host-idp_form", "__Host-idp_session"}
+    assert cookies.keys() == {"__Host-idp_form", "__Host-idp_session", "__Host-idp_device"}
     assert all(each["secure"] and each["httpOnly"] and each["sameSite"] == "Lax" for each in cookies.values())

@@ -337,7 +337,7 @@ def test_a_sign_in_that_took_too_long_goes_on_without_the_link(stage: TimedServe
 def test_when_the_address_has_become_free_the_person_signs_in_once_more(stage: TimedServer) -> None:
     user = stage.add_user()
     asked, person = meet(stage, "github", user)
-    stage.store.users.remove(user.id, now=stage.now)
+    stage.store.removal.remove(user.id)
     asked = asked.then(asked.browser.get(asked.response.url))
     assert asked.page.id == "login-page"
     asked = asked.then(press(asked.page, "github").choose(person))

@@ -12,9 +12,18 @@ from tests.pages.samples import HOSTILE, SAMPLES, make_samples_app
 TEMPLATES = Path(idp.__file__).parent / "templates" / "pages"
 NAMES = ("google", "facebook", "discord", "apple", "github", "microsoft")
 CONTROLS = {
-    "login": ["username", "password", "login", "cancel", "client-logo", "client-policy", "client-tos"],
+    "login": ["username", "password", "login", "to-recover", "to-sign-up", "cancel"],
+    "login-refused": ["client-logo", "client-policy", "client-tos"],
     "login-providers": ["login", "cancel", *(f"continue-with-{name}" for name in NAMES)],
     "login-providers-only": ["cancel", *(f"continue-with-{name}" for name in NAMES)],
+    "sign-up": ["given_name", "username", "email", "password", "password_again", "sign-up", "to-login"],
+    "sign-up-invited": ["sign-up", "to-login"],
+    "confirm": ["code", "confirm", "check", "again"],
+    "confirm-link": ["confirm"],
+    "confirm-done": ["check"],
+    "recover": ["email", "recover", "to-login"],
+    "reset": ["password", "password_again", "show-password", "reset"],
+    "message": ["next"],
     "conflict": ["way-password", "way-github", "cancel"],
     "conflict-unnamed": ["way-password", "start-new", "cancel"],
     "conflict-can-link": ["link-account", "way-password"],
@@ -23,6 +32,15 @@ CONTROLS = {
     "trouble-dead-end": ["back-to-client"],
     "account": ["sign-out", "unlink-google", *(f"link-{name}" for name in NAMES[1:])],
     "account-waiting": ["sign-in-again", "link-waiting", "skip-waiting"],
+    "account-profile": ["nav-profile", "menu-profile", "given_name", "username", "picture", "locale", "save"],
+    "account-email": ["email", "change-email"],
+    "account-email-stale": ["sign-in-again"],
+    "account-email-confirm": ["code", "confirm", "again"],
+    "account-email-undo": ["undo"],
+    "account-password": ["current_password", "password", "password_again", "end_others", "change-password"],
+    "account-factors": ["set-up-totp", "remove-totp", "open-passkeys", "open-recovery-codes"],
+    "account-sessions": ["this-session", "sign-out", "end-session-2", "end-others", "end-trust-1"],
+    "account-apps": ["withdraw-1"],
     "home-production": ["open-account", "sign-out"],
     "select-account": ["continue", "switch"],
     "consent": ["allow", "deny", "switch", "client-logo", "client-policy", "client-tos"],
@@ -118,7 +136,8 @@ def test_a_page_has_no_inline_script_style_or_event_attribute(render: Render, sa
     assert all(script.get("src") and not script.text for script in page.find_all("script"))
     attributes = [name for tag in page.find_all(True) for name in tag.attrs]
     assert not [name for name in attributes if name == "style" or name.startswith("on")]
-    assert not [link for link in page.find_all("a") if str(link.get("href")).startswith(("javascript:", "data:"))]
+    links = [link for link in page.find_all("a") if str(link.get("href")).startswith(("javascript:", "data:"))]
+    assert all(str(link["href"]).startswith("data:text/plain") and link.get("download") for link in links)
 
 
 @every_page

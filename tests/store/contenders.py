@@ -66,6 +66,18 @@ def _revoke_access_token(store: Store, _who: str, jti: str) -> None:
     store.grants.revoke_access_token(jti, expires_at=NOW + 900)
 
 
+def _try_password(store: Store, _who: str, key: str, now: int) -> int:
+    return store.sign_in_failures.claim(key, now=now).wait
+
+
+def _remove_factor(store: Store, who: str, user_id: str, keys: list[str | None]) -> bool:
+    """One of the person's factors, each contender another: the app (None) or a passkey."""
+    key = keys[int(who.rpartition("-")[2]) % len(keys)]
+    if key is None:
+        return store.totp.remove(user_id, keeps_last=True)
+    return store.passkeys.remove(user_id, key, keeps_last=True)
+
+
 ACTS: dict[str, Callable[..., Any]] = {
     "redeem": _redeem,
     "rotate": _rotate,
@@ -76,4 +88,6 @@ ACTS: dict[str, Callable[..., Any]] = {
     "consent": _consent,
     "revoke": _revoke,
     "revoke_access_token": _revoke_access_token,
+    "try_password": _try_password,
+    "remove_factor": _remove_factor,
 }

@@ -37,6 +37,7 @@ FULL = Client(
     require_pkce=False,
     claims_in_id_token=True,
     always_issue_refresh_token=True,
+    require_second_factor=True,
     rotate_refresh_tokens=False,
     audience=("https://api.example.com",),
     serves=("https://api.example.com",),

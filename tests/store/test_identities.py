@@ -248,6 +248,13 @@ def test_a_link_is_removed_when_another_way_in_stays(store: Store, other_way: st
     assert not store.identities.remove_unless_last(identity.key, user.id, usable=USABLE), "it is gone already"
 
 
+def test_a_password_is_no_way_in_where_there_are_none(store: Store) -> None:
+    user = add_user(store, password_hash="hash")
+    identity = linked(store, user)
+    assert not store.identities.remove_unless_last(identity.key, user.id, usable=USABLE, counts_password=False)
+    assert owner_of(store, identity.key) == user.id
+
+
 @pytest.mark.parametrize("beside", ["nothing", "a link of a connection that is not configured any more"])
 def test_the_last_way_in_is_never_removed(store: Store, beside: str) -> None:
     user = add_user(store)
@@ -287,7 +294,7 @@ def test_of_all_links_removed_at_the_same_instant_one_stays(store: Store) -> Non
 def test_a_removed_person_takes_their_links_along_and_the_account_is_free_for_another(store: Store) -> None:
     user, other = add_user(store), add_user(store)
     identity, kept = linked(store, user), linked(store, other)
-    assert store.users.remove(user.id, now=NOW)
+    assert store.removal.remove(user.id)
     assert store.identities.find(identity.key) is None
     with store.database.reading() as connection:
         assert connection.execute(select(identities).where(identities.c.user_id == user.id)).all() == []

@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import select
 
 from idp.store import Store
+from idp.store.passkeys import Passkey
 from idp.store.tables import refresh_tokens
 from tests.store.conftest import migrated, opened
 from tests.store.contenders import ACTS, THREADS, contend
-from tests.store.samples import add_grant, add_user, redeem, unique
+from tests.store.samples import NOW, add_grant, add_user, redeem, unique
 from tests.support.crowd import Processes, at_once
 from tests.support.databases import DATABASE_KINDS
 from tests.support.machine import ProgramMissing
@@ -97,6 +98,18 @@ def test_revoking_one_access_token_many_times_at_once_is_no_fault(store: Store, 
     grant, _ = add_grant(store)
     contest("revoke_access_token", f"{grant.id}.x")
     assert store.grants.find_live(grant.id, f"{grant.id}.x") is None
+
+
+def test_of_factors_that_are_removed_at_the_same_instant_one_stays(store: Store, contest: Contest) -> None:
+    """Each is removed by somebody who has seen that there are others, and so was not asked."""
+    for _ in range(ROUNDS):
+        user = add_user(store)
+        store.totp.save(user.id, "sealed", step=0, now=NOW)
+        keys = [Passkey(user.id, unique("id"), "key", 0, "Key") for _ in range(5)]
+        assert all(store.passkeys.add(key, now=NOW) for key in keys)
+        removed = contest("remove_factor", user.id, [None, *(key.key for key in keys)])
+        assert removed.count(True) == 5
+        assert int(store.totp.find(user.id) is not None) + len(store.passkeys.list_of(user.id)) == 1
 
 
 # --- Short-lived state, in Redis too

@@ -69,14 +69,14 @@ def test_a_token_stays_unused_when_its_successor_cannot_be_stored(store: Store) 
 
 def test_a_token_that_does_not_rotate_slides_until_it_is_used(store: Store) -> None:
     grant, token = add_family(store)
-    assert store.refresh_tokens.slide(token, expires_at=NOW + 2000)
-    assert store.refresh_tokens.slide(token, expires_at=NOW + 2000), "sliding to the same end is still sliding"
+    assert store.refresh_tokens.slide(token, now=NOW, expires_at=NOW + 2000)
+    assert store.refresh_tokens.slide(token, now=NOW, expires_at=NOW + 2000), "sliding to the same end is still sliding"
     stored = store.refresh_tokens.find(token)
     assert stored is not None
     assert (stored.expires_at, stored.used_at) == (NOW + 2000, None)
     assert store.refresh_tokens.rotate(token, unique("rt"), grant.id, now=NOW, expires_at=NOW + 1000)
-    assert not store.refresh_tokens.slide(token, expires_at=NOW + 3000)
-    assert not store.refresh_tokens.slide("unknown", expires_at=NOW + 3000)
+    assert not store.refresh_tokens.slide(token, now=NOW, expires_at=NOW + 3000)
+    assert not store.refresh_tokens.slide("unknown", now=NOW, expires_at=NOW + 3000)
 
 
 def test_a_disabled_person_s_token_says_so(store: Store) -> None:

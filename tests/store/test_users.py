@@ -49,6 +49,26 @@ def test_names_that_look_alike_to_a_database_are_two_people(store: Store, name: 
     assert _id_found(store, other + suffix) == second.id
 
 
+@pytest.mark.asvs("6.3.1")
+def test_a_name_that_is_padded_until_its_end_is_cut_off_is_looked_up_and_counted_as_itself(store: Store) -> None:
+    """MariaDB and MySQL compare without the spaces at the end."""
+    user = add_user(store)
+    padded = user.username + " " * 300 + "x"
+    assert lookup_key(padded) == lookup_key(user.username)
+    assert _id_found(store, padded) == user.id
+
+
+def test_a_new_person_takes_an_email_only_from_whom_it_was_never_confirmed(store: Store) -> None:
+    for takes in (True, False):
+        former = add_user(store, email=f"{unique('ada')}@example.com", email_verified=not takes)
+        new = make_user(email=(former.email or "").upper(), email_verified=True)
+        assert not store.users.add(new, now=NOW)
+        assert store.users.add(new, now=NOW, takes_email_from=former.id) is takes
+        found = store.users.find(former.id)
+        assert found is not None
+        assert found.email == (None if takes else former.email)
+
+
 def test_several_people_may_have_no_email(store: Store) -> None:
     assert add_user(store, email=None).id != add_user(store, email=None).id
     assert add_user(store, email="").id != add_user(store, email="").id
@@ -153,7 +173,7 @@ def test_password_roles_and_state_change_and_the_time_of_it_is_kept(store: Store
     assert found is not None
     assert (found.roles, found.claims["updated_at"]) == (("a", "b"), NOW + 2)
     assert store.users.set_roles(user.id, ("a", "b"), now=NOW + 2), "a change to the same value is still a change"
-    for change in (store.users.set_disabled("nobody", True, now=NOW), store.users.remove("nobody", now=NOW)):
+    for change in (store.users.set_disabled("nobody", True, now=NOW), store.removal.remove("nobody")):
         assert not change
 
 
@@ -196,7 +216,7 @@ def test_a_removed_person_is_gone_and_their_name_is_free_again(store: Store) -> 
     user = add_user(store, email=f"{unique('gone')}@example.com")
     store.consents.add(user.id, "client", ["email"], now=NOW)
     grant, code = add_grant(store, user_id=user.id)
-    assert store.users.remove(user.id, now=NOW)
+    assert store.removal.remove(user.id)
     assert store.users.find(user.id) is None
     assert store.users.find_for_sign_in(user.username) is None
     assert store.consents.find(user.id, "client") == frozenset()

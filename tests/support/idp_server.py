@@ -29,6 +29,7 @@ from idp.store.database import Database
 from idp.store.users import NewUser
 from tests.support.accounts import PASSWORD, add_user, make_client
 from tests.support.machine import find_free_port
+from tests.support.mail import WrittenMail, mails_to
 
 ROOT = Path(__file__).parent.parent.parent
 STARTS_WITHIN_SECONDS = 30
@@ -77,6 +78,13 @@ class ServerUnderTest:
     def add_user(self, username: str | None = None, **changes: Any) -> NewUser:
         """A new person whose password is PASSWORD."""
         return add_user(self.store, self.password_hash, username, **changes)
+
+    def mails(self, recipient: str) -> list[WrittenMail]:
+        """What the server has written to this address, the oldest first; a development server keeps its mails.
+
+        Each has `.subject`, `.text`, `.html`, `.link` and `.code`.
+        """
+        return mails_to(self, recipient)
 
     def close_store(self) -> None:
         """Let go of the connections that the test opened."""

@@ -109,6 +109,8 @@ class Browser:
                 response = self.follow(page.submit("login", username=username, password=password))
             elif page.id == "select-account-page":
                 response = self.follow(page.submit("continue"))
+            elif page.id == "sign-up-page":
+                response = self.follow(page.submit("to-login"))
             elif page.id == "consent-page":
                 response = self.follow(page.submit(decision))
             else:

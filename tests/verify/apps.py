@@ -1,6 +1,5 @@
 """Small applications behind the guards, called in this process: no server, so that a header may be a megabyte."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ from idp_verify import Rule, Token, TokenVerifier
 from idp_verify.fastapi import Guard, accepted_subprotocol
 from idp_verify.flask import Guard as FlaskGuard
 from idp_verify.flask import current_token
+from tests.verify.event_loop import run_in_loop
 
 AUTHORIZED = "u_ada"
 
@@ -60,11 +60,11 @@ def ask_flask(verifier: TokenVerifier, authorization: str | None = None, *rules:
 
 
 def ask_fastapi(verifier: TokenVerifier, authorization: str | None = None, *rules: Rule, **more: Any) -> Asked:
-    return asyncio.run(call(make_fastapi(verifier, *rules), _headers(authorization), **more))
+    return run_in_loop(call(make_fastapi(verifier, *rules), _headers(authorization), **more))
 
 
 def open_websocket(verifier: TokenVerifier, authorization: str | None = None, *rules: Rule, **more: Any) -> Asked:
-    return asyncio.run(call(make_fastapi(verifier, *rules), _headers(authorization), kind="websocket", **more))
+    return run_in_loop(call(make_fastapi(verifier, *rules), _headers(authorization), kind="websocket", **more))
 
 
 def _headers(authorization: str | None) -> list[tuple[bytes, bytes]]:

@@ -1,6 +1,5 @@
 """What callers of an API are told, in FastAPI, Starlette and Flask alike: RFC 6750, RFC 9470, and WebSockets."""
 
-import asyncio
 import logging
 from typing import Any
 
@@ -17,6 +16,7 @@ from idp_verify.flask import Guard as FlaskGuard
 from idp_verify.flask import current_token
 from idp_verify.starlette import Guard as StarletteGuard
 from tests.verify.apps import AUTHORIZED, ask_fastapi, ask_flask, call, make_fastapi, open_websocket
+from tests.verify.event_loop import run_in_loop
 from tests.verify.issuer import Issuer
 
 ASK = [pytest.param(ask_flask, id="Flask"), pytest.param(ask_fastapi, id="FastAPI")]
@@ -58,7 +58,7 @@ def test_a_token_in_the_url_is_not_looked_at(issuer: Issuer) -> None:
 
 def test_a_header_sent_twice_is_no_token(issuer: Issuer) -> None:
     header = (b"authorization", f"Bearer {issuer.token()}".encode())
-    answer = asyncio.run(call(make_fastapi(issuer.verifier()), [header, header]))
+    answer = run_in_loop(call(make_fastapi(issuer.verifier()), [header, header]))
     assert (answer.status, answer.challenge) == (401, INVALID)
 
 
@@ -205,8 +205,8 @@ def test_starlette_alone_is_enough(issuer: Issuer) -> None:
 
     app = Starlette(routes=[Route("/", whoami)])
     good = [(b"authorization", f"Bearer {issuer.token()}".encode())]
-    assert asyncio.run(call(app, good)).body == AUTHORIZED
-    assert asyncio.run(call(app, [])).challenge == 'Bearer realm="orders"'
+    assert run_in_loop(call(app, good)).body == AUTHORIZED
+    assert run_in_loop(call(app, [])).challenge == 'Bearer realm="orders"'
 
 
 def test_the_openapi_document_says_which_operations_need_a_token(issuer: Issuer) -> None:

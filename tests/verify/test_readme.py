@@ -1,6 +1,5 @@
 """The README of the package keeps its word: what it shows runs as it stands there."""
 
-import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.verify.apps import call
+from tests.verify.event_loop import run_in_loop
 
 README = (Path(__file__).parent.parent.parent / "packages" / "idp-verify" / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -22,7 +22,7 @@ def run(block: str) -> dict[str, Any]:
 
 
 def test_the_api_in_fastapi_asks_for_a_token() -> None:
-    answer = asyncio.run(call(run(FASTAPI)["app"], [], path="/orders"))
+    answer = run_in_loop(call(run(FASTAPI)["app"], [], path="/orders"))
     assert (answer.status, answer.challenge) == (401, CHALLENGE)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from idp_verify import InvalidToken, KeysUnavailable, TokenVerifier
+from tests.verify.event_loop import run_in_loop
 from tests.verify.issuer import API, ISSUER, JWKS, KID, METADATA, Issuer, other_key
 
 
@@ -173,7 +174,7 @@ def test_an_event_loop_goes_on_while_the_keys_are_fetched(issuer: Issuer) -> Non
         issuer.gate.set()
         return turns, await asyncio.gather(*asking)
 
-    turns, results = asyncio.run(ask())
+    turns, results = run_in_loop(ask())
     assert turns >= 50
     assert {each.subject for each in results} == {"u_ada"}
     assert issuer.fetched == [METADATA, JWKS]
@@ -188,9 +189,9 @@ def test_one_verifier_serves_several_event_loops_and_one_may_end_while_it_waits(
             await verifier.verify_async(token)
 
     with pytest.raises(TimeoutError):
-        asyncio.run(give_up())
+        run_in_loop(give_up())
     issuer.gate.set()
-    assert asyncio.run(verifier.verify_async(token)).subject == "u_ada"
+    assert run_in_loop(verifier.verify_async(token)).subject == "u_ada"
     assert issuer.refreshes == 1
 
 

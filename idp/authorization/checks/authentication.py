@@ -13,13 +13,21 @@ def supported_acr_values(settings: Settings) -> tuple[str, ...]:
     return tuple(acr for acr in ACR_VALUES if acr != ACR_FEDERATED or settings.upstream)
 
 
+def supported_prompts(settings: Settings) -> tuple[str, ...]:
+    """`create` only where anybody may make an account (Initiating User Registration 1.0 §4.2)."""
+    return tuple(prompt for prompt in PROMPT_VALUES if prompt != "create" or settings.offers_sign_up)
+
+
 def check_prompt(asked: Asked) -> None:
-    """Core §3.1.2.1: known values; none stands alone."""
-    prompts = asked.params.words("prompt")
-    if any(prompt not in PROMPT_VALUES for prompt in prompts):
-        raise InvalidRequest(f"prompt must be of: {', '.join(PROMPT_VALUES)}.")
+    """Core §3.1.2.1: known values; none stands alone. Initiating User Registration 1.0 §4.1: create is refused where it
+    is not announced, and beside a value that wants an account which is there already."""
+    prompts, supported = asked.params.words("prompt"), supported_prompts(asked.server.settings)
+    if any(prompt not in supported for prompt in prompts):
+        raise InvalidRequest(f"prompt must be of: {', '.join(supported)}.")
     if "none" in prompts and len(prompts) > 1:
         raise InvalidRequest("prompt=none must stand alone.")
+    if "create" in prompts and not {"login", "select_account"}.isdisjoint(prompts):
+        raise InvalidRequest("prompt=create excludes login and select_account.")
 
 
 def check_max_age(asked: Asked) -> None:
