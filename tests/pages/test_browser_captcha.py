@@ -15,7 +15,7 @@ from playwright.sync_api import Route, expect
 from idp.sandbox.captcha import make_answer
 from idp.sandbox.servers import Sandbox
 from tests.captcha.conftest import settings_for
-from tests.pages.visits import complaints_of, focused, sign_in, width
+from tests.pages.visits import complaints_of, sign_in, width
 from tests.support.chromium import DESKTOP, PHONE, Pages
 from tests.support.idp_server import ServerUnderTest, TimedServer, running_server, timed_server
 from tests.support.upstream import open_sandbox
@@ -217,7 +217,7 @@ def test_where_the_vendors_script_does_not_come_the_form_still_gets_an_answer(
     page.goto(asking.url("/login"))
     sign_in(page, user.username)
     expect(page.locator("#captcha-error")).to_be_visible()
-    assert focused(page) == "error-summary"
+    expect(page.locator("#error-summary")).to_be_focused()
 
 
 @pytest.mark.parametrize("asking", ["turnstile"], indirect=True)

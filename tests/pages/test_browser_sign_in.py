@@ -150,7 +150,7 @@ def test_a_keyboard_alone_is_enough(
     expect(page.locator("#username")).to_be_focused()
     page.keyboard.type(user.username)
     page.keyboard.press("Tab")
-    assert focused(page) == "password"
+    expect(page.locator("#password")).to_be_focused()
     page.keyboard.type("correct horse battery staple")
     page.keyboard.press("Enter")
     expect(page.locator("#consent-page")).to_be_visible()
