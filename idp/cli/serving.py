@@ -27,6 +27,7 @@ from idp.settings import Settings
 from idp.web.limits import warn_about_separate_limits
 
 KEEP_ALIVE_SECONDS = 75
+GRACEFUL_SECONDS = 10  # what requests under way have to end, when the server stops
 REQUEST_LINE_BYTES = 8190  # an authorization request with a state of 2 KB and a claims parameter fits
 SHARED_MEMORY = "/dev/shm"  # noqa: S108  # where gunicorn's heartbeat files never wait for a disk
 
@@ -66,7 +67,7 @@ def gunicorn_options(settings: Settings) -> dict[str, Any]:
         "preload_app": True,
         "keepalive": KEEP_ALIVE_SECONDS,
         "timeout": 30,
-        "graceful_timeout": 10,
+        "graceful_timeout": GRACEFUL_SECONDS,
         "max_requests": 0,
         "limit_request_line": REQUEST_LINE_BYTES,
         "limit_request_fields": 64,
@@ -83,6 +84,7 @@ def gunicorn_options(settings: Settings) -> dict[str, Any]:
         "proc_name": "idp",
         "when_ready": _when_ready(settings),
         "pre_fork": _pre_fork,
+        "post_fork": _post_fork,
         "post_worker_init": _post_worker_init,
         "worker_exit": _worker_exit,
     }
@@ -148,6 +150,10 @@ def _pre_fork(arbiter: Any, _worker: Any) -> None:
     if gc.get_freeze_count() == 0:
         gc.collect()
         gc.freeze()
+
+
+def _post_fork(arbiter: Any, worker: Any) -> None:
+    worker.early_signals = arbiter.SIG_QUEUE
 
 
 def _post_worker_init(worker: Any) -> None:

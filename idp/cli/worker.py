@@ -6,6 +6,8 @@ that reads requests whole (our Caddyfile does) is the real defence; this one sta
 """
 
 import contextlib
+import queue
+import signal
 import socket
 import threading
 import time
@@ -18,11 +20,23 @@ CHECK_SECONDS = 1.0
 FIRST_BYTE_SECONDS = 0.01  # a connection that stays silent waits in the poller, not in a thread (gunicorn: 5 s)
 
 
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+
+
 class Worker(ThreadWorker):  # type: ignore[misc]
+    early_signals: "queue.SimpleQueue[int]"  # what arrived between the fork and the worker's own handlers
+
     def init_process(self) -> None:
         self._running: dict[int, tuple[float, Any]] = {}
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
         super().init_process()
+
+    def init_signals(self) -> None:
+        """Gunicorn's, then heed a request to stop that came before: until here the parent's handler took it."""
+        super().init_signals()
+        with contextlib.suppress(queue.Empty):
+            while self.alive:
+                self.alive = self.early_signals.get_nowait() not in STOP_SIGNALS
 
     def handle(self, conn: Any) -> Any:
         """One request on one connection, in a thread of its own."""

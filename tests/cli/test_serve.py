@@ -17,6 +17,7 @@ import requests
 import structlog
 
 from idp.cli import housekeeping, serving
+from idp.cli.serving import GRACEFUL_SECONDS
 from idp.settings import load_settings
 from idp.store import Store, pruning
 from tests.cli.environment import clean_environment
@@ -118,6 +119,35 @@ def test_plain_gunicorn_serves_with_the_same_settings(folder: Path) -> None:
         answer = wait_until_healthy(process, folder, f"http://127.0.0.1:{port}")
         assert "Server" not in answer.headers
         wait_for_workers(process, 1)
+
+
+SLOW_START = """
+import time
+from idp.cli.serving import gunicorn_options
+from idp.startup import load_server_settings
+options = gunicorn_options(load_server_settings())
+ours = options["post_fork"]
+def post_fork(arbiter, worker):
+    open("forked", "w").close()
+    time.sleep(1)
+    ours(arbiter, worker)
+globals().update(options, workers=1, post_fork=post_fork)
+"""
+
+
+def test_a_worker_asked_to_stop_before_it_was_ready_stops(folder: Path) -> None:
+    """Without that, stopping just after a start (or while a worker is replaced) would take the whole grace time."""
+    (folder / "slow.py").write_text(SLOW_START)
+    command = [sys.executable, "-m", "gunicorn", "-c", "slow.py", "wsgi:app"]
+    with serving_process(folder, command, PORT=str(find_free_port())) as process:
+        deadline = time.monotonic() + 30
+        while not (folder / "forked").exists():
+            assert time.monotonic() < deadline, (folder / "out").read_text()
+            time.sleep(0.01)
+        started = time.monotonic()
+        process.terminate()
+        assert process.wait(20) == 0
+        assert time.monotonic() - started < GRACEFUL_SECONDS - 2
 
 
 def test_a_worker_that_is_killed_is_replaced(folder: Path) -> None:
