@@ -35,8 +35,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Gunicorn's, then heed a request to stop that came before: until here the parent's handler took it."""
         super().init_signals()
         with contextlib.suppress(queue.Empty):
-            while self.alive:
-                self.alive = self.early_signals.get_nowait() not in STOP_SIGNALS
+            while True:
+                if self.early_signals.get_nowait() in STOP_SIGNALS:
+                    self.alive = False
 
     def handle(self, conn: Any) -> Any:
         """One request on one connection, in a thread of its own."""
