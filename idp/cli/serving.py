@@ -82,11 +82,7 @@ def gunicorn_options(settings: Settings) -> dict[str, Any]:
         "control_socket_disable": True,
         "worker_tmp_dir": SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None,
         "proc_name": "idp",
-        "when_ready": _when_ready(settings),
-        "pre_fork": _pre_fork,
-        "post_fork": _post_fork,
-        "post_worker_init": _post_worker_init,
-        "worker_exit": _worker_exit,
+        **_hooks(settings),
     }
 
 
@@ -124,6 +120,16 @@ def banner(settings: Settings) -> str:
     if stand_ins:
         lines += [f"  Sandbox      {len(stand_ins)} stand-ins for other providers, from {stand_ins[0]} on"]
     return "\n".join([*lines, "  To stop      Ctrl+C", ""])
+
+
+def _hooks(settings: Settings) -> dict[str, Callable[..., None]]:
+    return {
+        "when_ready": _when_ready(settings),
+        "pre_fork": _pre_fork,
+        "post_fork": _post_fork,
+        "post_worker_init": _post_worker_init,
+        "worker_exit": _worker_exit,
+    }
 
 
 def _when_ready(settings: Settings) -> Callable[[Any], None]:
