@@ -3,7 +3,8 @@
 The map of the house; imports point left:
 
     settings <- protocol <- outbound <- jose <- store <- server <- mail <- tokens <-
-        {client_auth grants authorization upstream captcha accounts sandbox} <- web <- {endpoints pages} <- create_app
+        {client_auth grants authorization upstream captcha accounts recipes sandbox} <- web <-
+        {endpoints pages} <- create_app
 
 - `settings`       every setting once
 - `protocol`       the specifications' words and pure rules
@@ -18,6 +19,7 @@ The map of the house; imports point left:
 - `captcha`        CAPTCHAS: keeping programs out of forms
 - `accounts`       people's passwords, registration, recovery, second factors, links to other providers
 - `sandbox`        stand-ins for those providers, for development and tests; never loaded in production
+- `recipes`        RECIPES: for each kind of application its registration, and the finished files to paste
 - `web`            HTTP that endpoints and pages share
 - `endpoints`      for machines; `pages`: for people
 - `cli`            the command `idp`; `migrations`: the database schema

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from idp.protocol.findings import network_of
 from idp.store import Store
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Event(StrEnum):
     REFRESH_TOKEN_REPLAYED = "refresh_token.replayed"
     GRANT_REVOKED = "grant.revoked"
     ACCESS_TOKEN_REVOKED = "access_token.revoked"
+    CLIENT_SIGNED_IN = "client.signed_in"
     CLIENT_AUTHENTICATION_FAILED = "client.authentication_failed"
     CLIENT_ADDED = "client.added"
     CLIENT_CHANGED = "client.changed"
@@ -103,6 +105,12 @@ def record(
         detail=detail,
     )
     _log.info(event.value, user_id=user_id, client_id=client_id, **detail)
+
+
+def origin_of_request() -> tuple[str | None, str | None]:
+    """Where the running request comes from, as coarse as it may be kept with a person's grant, and its id."""
+    context = structlog.contextvars.get_contextvars()
+    return network_of(context.get("address")), context.get("request_id")
 
 
 def record_once_a_minute(server: "Server", event: Event, key: str, *, now: int, **ids_and_detail: Any) -> None:

@@ -38,7 +38,7 @@ def make_server(settings: Settings, *, clock: Callable[[], float]) -> Server:
     keys = _open_keys(settings, problems)
     problems += load_connections(settings.upstream, PROVIDERS, settings.issuer)[1]
     if settings.is_production:
-        problems += _demo_problems(store) if store is not None else []
+        problems += demo_problems(store) if store is not None else []
     if problems or store is None or keys is None:
         raise ConfigurationError(problems)
     keys.warm_up(int(clock()))  # the first signature of each key would cost what fifty later ones do
@@ -117,12 +117,13 @@ def _stored_problems(settings: Settings) -> list[str]:
     _open_keys(settings, problems)
     problems += load_connections(settings.upstream, PROVIDERS, settings.issuer)[1]
     if store is not None:
-        problems += _demo_problems(store) if settings.is_production else []
+        problems += demo_problems(store) if settings.is_production else []
         store.database.dispose()
     return problems
 
 
-def _demo_problems(store: Store) -> list[str]:
+def demo_problems(store: Store) -> list[str]:
+    """What of the demo data is still there, and how to remove it: production does not start with it."""
     found = [client_id for client_id in DEMO_CLIENT_IDS if store.clients.find(client_id) is not None]
     problems = [
         f"The demo client {client_id} is in the database; run: idp clients remove {client_id}" for client_id in found

@@ -24,7 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"audit"}),
     frozenset({"mail"}),
     frozenset({"tokens"}),
-    frozenset({"accounts", "authorization", "captcha", "client_auth", "grants", "sandbox", "upstream"}),
+    frozenset({"accounts", "authorization", "captcha", "client_auth", "grants", "recipes", "sandbox", "upstream"}),
     frozenset({"web"}),
     frozenset({"endpoints", "pages"}),
     frozenset({"startup"}),
@@ -38,7 +38,7 @@ LIBRARIES: Mapping[str, frozenset[str]] = {
     "joserfc": frozenset({"jose"}),
     "sqlalchemy": frozenset({"store", "migrations", "cli.command"}),  # cli.command: an error becomes one sentence
     "alembic": frozenset({"store.migrations", "migrations"}),
-    "redis": frozenset({"store.ephemeral"}),
+    "redis": frozenset({"store.ephemeral", "store.condition"}),
     "psycopg": frozenset(),
     "pymysql": frozenset(),
     "flask": frozenset({"web", "endpoints", "pages", "sandbox", "idp", "cli"}),
@@ -67,6 +67,7 @@ LAZY_IMPORTS: Mapping[str, str] = {
     "upstream.upstreams": "Authlib and requests are loaded only where a connection is configured",
     "accounts.password_policy": "the word lists take 15 MiB, needed only where somebody chooses a password",
     "store.ephemeral": "redis is an extra: only a deployment with Redis has it",
+    "store.condition": "redis is an extra: only a deployment with Redis has it",
 }
 
 # Who may read the clock: everybody else is given `now`.
@@ -110,6 +111,8 @@ def read_modules(root: Path) -> dict[str, ast.Module]:
     """Every module under the package's folder, such as `store.users`; the package itself is `idp`."""
     modules = {}
     for path in sorted(root.rglob("*.py")):
+        if path.is_relative_to(root / "recipes" / "files"):  # for the projects of others, not part of this one
+            continue
         parts = path.relative_to(root).with_suffix("").parts
         name = ".".join(part for part in parts if part != "__init__")
         modules[name or "idp"] = ast.parse(path.read_text(encoding="utf-8"))

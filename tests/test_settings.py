@@ -123,6 +123,21 @@ def test_all_mistakes_are_named_at_once() -> None:
         assert sum(problem.startswith(name) for problem in problems) == 1
 
 
+@pytest.mark.parametrize(
+    "url", ["nonsense", "http://127.0.0.1", "redis://127.0.0.1:many", "redis://127.0.0.1/first", "redis://", "unix://"]
+)
+def test_an_address_of_redis_that_cannot_be_one_is_a_mistake(url: str) -> None:
+    (problem,) = problems_of({"IDP_REDIS_URL": url})
+    assert problem.startswith("IDP_REDIS_URL: must be a URL such as redis://")
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://127.0.0.1", "rediss://u:p@cache.example:6380/2?a=b", "unix:///run/redis.sock"]
+)
+def test_an_address_of_redis_is_taken_as_it_is(url: str) -> None:
+    assert load_settings({"IDP_REDIS_URL": url}, None).redis_url == url
+
+
 def test_an_unknown_setting_is_pointed_out_with_the_name_that_was_meant(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         load_settings({"IDP_ISUER": "https://a.example"}, None)

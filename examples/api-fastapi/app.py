@@ -1,19 +1,26 @@
 """An API in FastAPI whose callers bring access tokens: scopes, roles, and a WebSocket.
 
-ISSUER=http://localhost:8000 AUDIENCE=https://api.example.com uvicorn app:app --port 8001
+ISSUER=http://localhost:8000 AUDIENCE=https://orders.example.com uvicorn app:app --port 8001
 """
 
 import os
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, WebSocket
+from fastapi.middleware.cors import CORSMiddleware
+from guard import guard, verifier
 
-from idp_verify import Token, TokenVerifier, requires_authentication, requires_role, requires_scope
-from idp_verify.fastapi import Guard, accepted_subprotocol, while_valid
+from idp_verify import Token, requires_authentication, requires_role, requires_scope
+from idp_verify.fastapi import accepted_subprotocol, while_valid
 
-verifier = TokenVerifier(os.environ["ISSUER"], os.environ["AUDIENCE"])
-guard = Guard(verifier)
 app = FastAPI(title="Orders")
+app.add_middleware(  # applications in browsers, at exactly these origins: ORIGINS="http://localhost:5173"
+    CORSMiddleware,
+    allow_origins=os.environ.get("ORIGINS", "").split(),
+    allow_methods=["GET", "DELETE"],
+    allow_headers=["Authorization"],
+    expose_headers=["WWW-Authenticate"],
+)
 
 AnyToken = Annotated[Token, Depends(guard())]
 Reader = Annotated[Token, Depends(guard(requires_scope("orders.read")))]

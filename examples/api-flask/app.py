@@ -1,16 +1,14 @@
 """An API in Flask whose callers bring access tokens: scopes and roles.
 
-ISSUER=http://localhost:8000 AUDIENCE=https://api.example.com flask run --port 8001
+ISSUER=http://localhost:8000 AUDIENCE=https://orders.example.com flask run --port 8001
 """
 
-import os
-
 from flask import Flask
+from guard import guard
 
-from idp_verify import TokenVerifier, requires_authentication, requires_role, requires_scope
-from idp_verify.flask import Guard, current_token
+from idp_verify import requires_authentication, requires_role, requires_scope
+from idp_verify.flask import current_token
 
-guard = Guard(TokenVerifier(os.environ["ISSUER"], os.environ["AUDIENCE"]))
 app = Flask(__name__)
 
 

@@ -34,6 +34,7 @@ class Why(StrEnum):
     CONFIRMED = "confirmed"
     AFTER_SIGN_IN = "after_sign_in"
     ACCOUNT_PAGE = "account_page"
+    IMPORTED = "imported"
     TRUST_REFUSES = "trust_refuses"
     NOT_ITS_ADDRESS = "not_its_address"
     LOCAL_UNCONFIRMED = "local_unconfirmed"
@@ -53,6 +54,7 @@ EXPLANATIONS: Mapping[Why, str] = {
     Why.CONFIRMED: "The provider hands out the address, the account here has confirmed it, and the person said yes.",
     Why.AFTER_SIGN_IN: "The person signed in here the old way and then said yes.",
     Why.ACCOUNT_PAGE: "The person did it on the account page, after a fresh sign-in.",
+    Why.IMPORTED: "It came along when an operator imported the person.",
     Why.TRUST_REFUSES: "The address is known here, and TRUST_EMAIL of this connection is refuse.",
     Why.NOT_ITS_ADDRESS: "The address is known here, but this provider cannot answer for who has it now.",
     Why.LOCAL_UNCONFIRMED: "The account here has never confirmed its address, so it may be somebody else's trap.",

@@ -1,6 +1,7 @@
 """Issuing an authorization code (RFC 6749 §4.1.2) and composing the response (RFC 9207: always with `iss`)."""
 
 import secrets
+from urllib.parse import parse_qsl, urlsplit
 
 from idp.authorization.request import AuthorizationRequest, Target
 from idp.authorization.response_modes import RESPONSE_MODES, Delivery
@@ -40,8 +41,13 @@ def _answered_acr(request: AuthorizationRequest, session: Session) -> str:
     return next((acr for acr in session.acrs if acr in wanted), session.acr)
 
 
-def deliver_error(server: Server, target: Target, error: OAuthError) -> Delivery:
-    return deliver(server, target, [("error", error.error), ("error_description", error.description)])
+def deliver_error(server: Server, target: Target, error: OAuthError, *, request_id: str) -> Delivery:
+    """RFC 6749 §4.1.2.1, with the id that the flow inspector finds it by (§4.1.2: clients ignore what they do not
+    know); without it when the redirect URI has a parameter of that name, which stays the application's (§3.1.2)."""
+    params = [("error", error.error), ("error_description", error.description)]
+    if "request_id" not in dict(parse_qsl(urlsplit(target.redirect_uri).query, keep_blank_values=True)):
+        params.append(("request_id", request_id))
+    return deliver(server, target, params)
 
 
 def deliver(server: Server, target: Target, params: list[tuple[str, str]]) -> Delivery:

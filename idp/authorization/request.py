@@ -14,7 +14,9 @@ from idp.authorization.checks.asked import Asked, resources_asked, scopes_asked
 from idp.authorization.response_modes import RESPONSE_MODES
 from idp.protocol.claims import ClaimsRequest, claims_of_scopes, parse_claims
 from idp.protocol.client import Client
+from idp.protocol.differences import redirect_uri_finding
 from idp.protocol.errors import InvalidClient, InvalidRequest, OAuthError
+from idp.protocol.findings import Finding, expect, shown
 from idp.protocol.params import Params, is_clean, load_integer
 from idp.protocol.redirect_uri import matches_redirect_uri
 from idp.server import Server
@@ -87,7 +89,12 @@ def load_target(server: Server, params: Params) -> Target:
         raise InvalidRequest("client_id is missing.")
     client = server.store.clients.find(client_id) if is_clean(client_id) and len(client_id) <= 128 else None
     if client is None or client.disabled:
-        raise InvalidClient("This application is not known here.", detail=f"client_id {client_id[:128]!r}")
+        findings = [_unknown(server, client_id, client)]
+        raise InvalidClient(
+            "This application is not known here; check client_id.",
+            detail=f"client_id {shown(client_id)!r}",
+            findings=findings,
+        )
     redirect_uri = _trusted_redirect_uri(client, params.get("redirect_uri"))
     state = params.get("state")
     return Target(
@@ -99,14 +106,27 @@ def load_target(server: Server, params: Params) -> Target:
     )
 
 
+def _unknown(server: Server, client_id: str, client: Client | None) -> Finding:
+    """What is said of a client that cannot be found; other ids are named in development alone."""
+    if client is not None:
+        return Finding("client_id", ("an active client",), "disabled", "idp clients update --enable")
+    near = () if server.settings.is_production else server.store.clients.nearest(client_id)
+    hint = "Compare it with: idp clients list. Is this the server, and the database, that the client was added to?"
+    return Finding("client_id", near, shown(client_id), hint, is_compared=True)
+
+
 def _trusted_redirect_uri(client: Client, sent: str | None) -> str:
     """RFC 6749 §3.1.2.3: exactly a registered one; it may be left out only when one single URI is registered."""
     if sent is None:
         if len(client.redirect_uris) != 1:
-            raise InvalidRequest("redirect_uri is missing.")
+            hint = "Send it: it may be left out only by a client that has registered a single one."
+            finding = Finding("redirect_uri", expect(client.redirect_uris), None, hint)
+            raise InvalidRequest("redirect_uri is missing; this application has to send it.", findings=[finding])
         return client.redirect_uris[0]
     if not matches_redirect_uri(sent, client.redirect_uris):
-        raise InvalidRequest("redirect_uri is not one that is registered for this application.", detail=sent[:300])
+        finding = redirect_uri_finding("redirect_uri", sent, client.redirect_uris)
+        description = "redirect_uri is not one that is registered for this application; it must be the same string."
+        raise InvalidRequest(description, detail=finding.received, findings=[finding])
     return sent
 
 
@@ -154,7 +174,11 @@ def _required_sub(asked: Asked, claims: ClaimsRequest, now: int) -> str | None:
         return wanted
     hinted = read_id_token_hint(asked.server, hint, now=now)
     if hinted is None or hinted["aud"] != asked.client.client_id:
-        raise InvalidRequest("id_token_hint is not an ID token that this server issued to this client.")
+        received = "not an ID token of this server" if hinted is None else f"issued to {shown(str(hinted['aud']))}"
+        finding = Finding("id_token_hint", (f"an ID token issued to {asked.client.client_id}",), received)
+        raise InvalidRequest(
+            "id_token_hint is not an ID token that this server issued to this client.", findings=[finding]
+        )
     subject = str(hinted["sub"])
     if wanted is not None and wanted != subject:
         raise InvalidRequest("id_token_hint and the claims parameter name different people.")

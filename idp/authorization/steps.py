@@ -18,6 +18,7 @@ from idp.protocol.errors import (
     LoginRequired,
     OAuthError,
 )
+from idp.protocol.findings import Finding
 from idp.protocol.identity import Session, User
 from idp.protocol.names import ACR_TWO_FACTORS
 from idp.protocol.redirect_uri import LOOPBACK_IP_LITERALS, host_of
@@ -40,6 +41,14 @@ class Standing:
     def has_just_signed_in(self) -> bool:
         """Whether the person of this session proved who they are for this very request."""
         return self.session is not None and self.progress.signed_in_sid == self.session.sid
+
+    @property
+    def has_acted(self) -> bool:
+        """Whether the person did something here for this very request, and so saw a page that names the client.
+
+        Not when they were sent straight to a provider, as `idp_hint` does: it may know them without a question.
+        """
+        return self.progress.chose_account or (self.has_just_signed_in and not self.progress.hint_followed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,8 @@ def needs_login(standing: Standing) -> bool:
         return True
     if request.required_sub is not None and session.user_id != request.required_sub:
         if standing.has_just_signed_in:
-            raise LoginRequired("Another person signed in than the one that the client asked for.")
+            finding = Finding("person", ("the one of id_token_hint, or of sub in claims",), "another one")
+            raise LoginRequired("Another person signed in than the one that the client asked for.", findings=[finding])
         return True
     if not request.client.allows_upstream(session.upstream) or not meets_acr(standing):
         return True
@@ -156,18 +166,27 @@ def needs_account_choice(standing: Standing) -> bool:
 
 
 def needs_consent(standing: Standing) -> bool:
-    """Core §3.1.2.4: asked once for each scope; always with prompt=consent; first-party clients are not asked."""
+    """Core §3.1.2.4: asked once for each scope; always with prompt=consent; first-party clients are not asked.
+
+    RFC 8252 §8.6: who may be posed as is asked for each time; a first-party client unless the person has acted already.
+    """
     session, client = standing.session, standing.request.client
     if session is None or standing.progress.consented_user_id == session.user_id:
         return False
     if "consent" in standing.request.prompt:
         return True
+    if not is_identity_assured(client, standing.request.target.redirect_uri):
+        return not (client.first_party and standing.has_acted)
     if client.first_party:
         return False
-    if not is_identity_assured(client, standing.request.target.redirect_uri):
-        return True
     known = standing.server.store.consents.find(session.user_id, client.client_id)
     return not consent_items(standing.request, known) <= known
+
+
+def is_only_confirmed(request: AuthorizationRequest) -> bool:
+    """Whether the consent page asks no more than if the person has just opened this application: a first-party client
+    has its scopes by its registration, and only whether it is that client is in doubt."""
+    return request.client.first_party and "consent" not in request.prompt
 
 
 def consent_items(request: AuthorizationRequest, known: frozenset[str] = frozenset()) -> frozenset[str]:
@@ -204,6 +223,16 @@ def next_step(standing: Standing) -> Step | None:
     for step in STEPS:
         if step.is_needed(standing):
             if "none" in standing.request.prompt:
-                raise step.error(f"prompt=none, but the person would have to go through: {step.name}.")
+                description = f"prompt=none, but the person would have to go through: {step.name}."
+                raise step.error(description, findings=[_unpromptable(standing, step)])
             return step
     return None
+
+
+def _unpromptable(standing: Standing, step: Step) -> Finding:
+    """Why a step was needed although it may not be shown."""
+    there = "no session in this browser" if standing.session is None else "a session, which is not enough by itself"
+    hint = "That is the answer, not a mistake: ask again without prompt=none, in a window that the person sees."
+    if standing.session is None:
+        hint += " In an iframe, browsers withhold the cookies of another site."
+    return Finding("prompt=none", (f"nothing left to do for the person, but {step.name} is",), there, hint)

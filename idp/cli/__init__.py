@@ -22,7 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "mail": ("idp.cli.mail", "The mails to people: whether they can be sent, and what became of them."),
     "keys": ("idp.cli.keys", "The keys that tokens are signed with."),
     "sandbox": ("idp.cli.sandbox", "Stand-ins for other providers, for development."),
-    "doctor": ("idp.cli.doctor", "Checks of what the server needs from others."),
+    "doctor": ("idp.cli.doctor", "A running deployment looked at from inside and outside: what to mend."),
+    "inspect": ("idp.cli.inspect", "Why a request was refused: the check that failed, expected and received."),
     "db": ("idp.cli.db", "The database: its schema, and what has expired."),
 }
 

@@ -14,7 +14,7 @@ import click
 from idp.cli.command import Refused
 from idp.cli.output import iso
 from idp.protocol.client import Client
-from idp.protocol.scopes import Api
+from idp.protocol.scopes import IDENTITY_SCOPES, Api, scopes_of_token
 from idp.settings import UpstreamSettings, connection_name
 
 Function = Callable[..., Any]
@@ -34,7 +34,9 @@ OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--serves", "serves", {"multiple": True, "help": "API that it is itself, whose tokens it may introspect."}),
     ("--upstream", "upstreams", {"multiple": True, "metavar": "NAME",
      "help": "Connection over which people may sign in to it (default: all). Repeatable."}),
-    ("--first-party/--third-party", "first_party", _FLAG | {"help": "First-party clients skip the consent page."}),
+    ("--for", "made_for", {"metavar": "KIND", "help": "What it is made with: nextauth, spa, mobile, service, …"}),
+    ("--first-party/--third-party", "first_party",
+     _FLAG | {"help": "No consent page; apps that others may pose as: one button."}),
     ("--pkce/--no-pkce", "require_pkce", _FLAG | {"help": "Require PKCE or not, whatever IDP_REQUIRE_PKCE says."}),
     ("--second-factor/--no-second-factor", "require_second_factor",
      _FLAG | {"help": "Let nobody in without a second factor."}),
@@ -66,6 +68,32 @@ def metadata_options(function: Function) -> Function:
     for option, _, arguments in reversed(OPTIONS):
         function = click.option(option, **arguments)(function)
     return function
+
+
+# What only `idp clients add --for` takes: (option, click's arguments).
+RECIPE_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("--url", {"multiple": True, "help": "With --for: its base URL, such as https://shop.example.com. Repeatable."}),
+    ("--scheme", {"help": "With --for mobile: its private-use URI scheme, such as com.example.shop."}),
+    ("--link", {"multiple": True, "metavar": "URL", "help": "With --for mobile: a claimed https link. Repeatable."}),
+    ("--api-scope", {"multiple": True, "metavar": "NAME=MEANING", "help": "With --for an API: a scope. Repeatable."}),
+    ("--introspection", {"is_flag": True, "help": "With --for an API: also a client that may introspect its tokens."}),
+    ("--write", {"type": click.Path(path_type=Path, file_okay=False), "metavar": "DIR",
+     "help": "With --for: write the files into this folder; nothing is written over."}),
+)  # fmt: skip
+
+
+def recipe_options(function: Function) -> Function:
+    """Decorator: the options that only `--for` has a use for."""
+    for option, arguments in reversed(RECIPE_OPTIONS):
+        function = click.option(option, **arguments)(function)
+    return function
+
+
+def check_no_recipe_options(options: Mapping[str, Any]) -> None:
+    """Without `--for` they would be silently ignored."""
+    for option, _ in RECIPE_OPTIONS:
+        if options[option.removeprefix("--").replace("-", "_")]:
+            raise click.UsageError(f"{option} needs --for.")
 
 
 def with_options(client: Client, options: Mapping[str, Any], apis: Mapping[str, Api]) -> Client:
@@ -114,7 +142,8 @@ def with_changes(client: Client, options: Mapping[str, Any]) -> Client:
 
 
 def check_whole_client(client: Client) -> None:
-    """All rules on a client as it would be stored. Raises InvalidClientMetadata, InvalidRedirectUri or InvalidKeys."""
+    """All rules on a client as it would be stored. Raises InvalidClientMetadata, InvalidRedirectUri or InvalidKeys, and
+    Refused for a kind that there is no recipe for."""
     from idp.client_auth import METHODS
     from idp.client_auth.jwt_assertion import ASSERTION_ALGS
     from idp.grants import GRANTS
@@ -122,6 +151,7 @@ def check_whole_client(client: Client) -> None:
     from idp.jose.client_jwks import check_client_jwks
     from idp.protocol.client_metadata import check_client
 
+    check_kind(client)
     check_client(
         client,
         auth_methods=tuple(METHODS),
@@ -131,6 +161,36 @@ def check_whole_client(client: Client) -> None:
     )
     if client.jwks is not None:
         check_client_jwks(client.jwks)
+
+
+def has_service_scope(client: Client, apis: Mapping[str, Api]) -> bool:
+    """Whether a token in its own name (RFC 6749 §4.4) would have a scope; without one it is refused."""
+    words = [word for word in client.scope if word not in IDENTITY_SCOPES]
+    every = {scope for api in apis.values() for scope in api.scopes}
+    if not client.audience:
+        return not every.isdisjoint(words)
+    theirs = [apis[name] for name in client.audience if name in apis]
+    return bool(scopes_of_token(words, theirs, all_apis_scopes=every))
+
+
+def check_kind(client: Client) -> None:
+    """Whether the files of its kind can work with it; Refused with a sentence."""
+    from idp.recipes import RECIPES
+
+    if client.made_for is None:
+        return
+    recipe = RECIPES.get(client.made_for)
+    if recipe is None:
+        raise Refused(f"--for is one of {', '.join(RECIPES)}.")
+    if recipe.is_api and (client.redirect_uris or not client.serves):
+        raise Refused(
+            f"{recipe.kind} is an API: its client only introspects the tokens for it (--serves), and nobody signs in "
+            "to it. Register what people sign in to as a client of its own."
+        )
+    if recipe.is_public and not client.is_public:
+        raise Refused(f"{recipe.kind} cannot keep a secret, and its files use none: --auth-method none.")
+    if not recipe.is_public and client.is_public:
+        raise Refused(f"{recipe.kind} keeps a secret, which its files use: --auth-method client_secret_basic.")
 
 
 def described(client: Client) -> dict[str, Any]:

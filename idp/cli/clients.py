@@ -5,6 +5,7 @@ the answers. A client secret is printed once, when it is made, and stored as a h
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,14 @@ import click
 from idp import audit
 from idp.audit import Event
 from idp.cli import client_options
-from idp.cli.client_options import check_whole_client, described, metadata_options, with_options
+from idp.cli.client_options import (
+    check_no_recipe_options,
+    check_whole_client,
+    described,
+    metadata_options,
+    recipe_options,
+    with_options,
+)
 from idp.cli.client_secrets import make_secret, with_new_secret
 from idp.cli.command import Group, Refused
 from idp.cli.identifiers import new_client_id
@@ -30,15 +38,31 @@ def command() -> None:
 
 
 @command.command("add")
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option("--id", "client_id", metavar="ID", help="The client_id; a random one when not given.")
 @click.option("--public", is_flag=True, help="It cannot keep a secret (a browser or phone application).")
+@recipe_options
 @metadata_options
-def add(name: str, client_id: str | None, public: bool, **options: Any) -> None:
+def add(name: str | None, client_id: str | None, **options: Any) -> None:
     """Register a client called NAME (people see this name).
 
-    Prints its client_id and, when it needs one, its secret: once, so note it down.
+    Prints its client_id and, when it needs one, its secret: once, so note it down. With --for KIND it has the right
+    settings for nextauth, authjs, spa, mobile, cli or service, and the finished files to paste are printed too; what is
+    missing is asked for on a terminal. With fastapi, flask, express, aspnet or spring it registers the API.
     """
+    if options["for"]:
+        from idp.cli.clients_for import add_for
+
+        add_for(options["for"], name, client_id, options)
+        return
+    check_no_recipe_options(options)
+    if name is None:
+        raise click.UsageError("Missing argument 'NAME'.")
+    _add_plain(name, client_id, options)
+
+
+def _add_plain(name: str, client_id: str | None, options: Mapping[str, Any]) -> None:
+    public = options["public"]
     if public and options["auth_method"] not in (None, "none"):
         raise click.UsageError("--public and --auth-method exclude each other.")
     settings, now = load_settings(), int(time.time())
@@ -69,16 +93,24 @@ def list_clients() -> None:
     with opened_store(load_settings()) as store:
         clients = [described(client) for client in store.clients.list()]
     columns = {"client_id": "client_id", "client_name": "name", "token_endpoint_auth_method": "authentication"}
-    columns |= {"first_party": "first party", "disabled": "disabled", "created_at": "created"}
+    columns |= {"made_for": "made for", "first_party": "first party", "disabled": "disabled", "created_at": "created"}
     answer_table(clients, columns, empty="There are no clients yet; register one with: idp clients add NAME")
 
 
 @command.command("show")
 @click.argument("client_id")
-def show(client_id: str) -> None:
+@click.option("--snippets", is_flag=True, help="The finished files of its kind instead, without the secret.")
+def show(client_id: str, snippets: bool) -> None:
     """All that is registered of one client, its secrets left out."""
-    with opened_store(load_settings()) as store:
-        answer_record(described(_load_client(store, client_id)))
+    settings = load_settings()
+    with opened_store(settings) as store:
+        client, apis = _load_client(store, client_id), store.apis.all()
+    if not snippets:
+        answer_record(described(client))
+        return
+    from idp.cli.recipe_files import answer_snippets
+
+    answer_snippets(client, apis, settings.issuer)
 
 
 @command.command("update")

@@ -50,6 +50,7 @@ def prune() -> None:
 
     settings = load_settings()
     with opened_store(settings) as store:
-        counts = pruning.prune(store.database, now=int(time.time()), audit_retention=settings.audit_retention)
+        counts = pruning.prune(store.database, now=int(time.time()), audit_retention=settings.audit_retention,
+                               refusal_retention=settings.inspect_retention)  # fmt: skip
     deleted = [f"{table}: {count} deleted" for table, count in counts.items() if count]
     answer({"deleted": counts}, *(deleted or ["Nothing has expired."]))

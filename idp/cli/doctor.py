@@ -1,30 +1,71 @@
-"""`idp doctor`: what the server needs from others, looked at from here, in sentences.
+"""`idp doctor`: a running deployment looked at from inside and from outside, in sentences that say what to do.
 
-`idp doctor upstream` says of each connection with another provider what must be registered there, and whether it can
-work. Owns the words; the checks are in `cli.upstream_checks`. Exit code 1 when something is wrong.
+`idp doctor --client ID` looks at one client's whole integration, `idp doctor upstream` says of each connection with
+another provider what must be registered there. Owns the words around; the checks are in `cli.checks`. Exit code 1 when
+something is wrong.
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from idp.cli.command import Group, Refused
+from idp.cli.command import Command, Group, Refused
 from idp.cli.output import answer
 from idp.settings import Settings, UpstreamSettings, connection_name, load_settings
 
 if TYPE_CHECKING:
+    from idp.cli.checks.finding import Finding
     from idp.upstream.connection import Connection
 
 NOTHING = "No connection with another provider is configured. How to begin: docs/providers/README.md"
 STAND_INS = "In development, idp serve offers stand-ins until there is one."
+WIDTH = 15  # of the topics
 
 
-@click.group(cls=Group)
-def command() -> None:
-    """Checks of what the server needs from others."""
+class DoctorGroup(Group, Command):
+    """A group that is a command of its own as well, when no other is named."""
+
+
+@click.group(cls=DoctorGroup, invoke_without_command=True)
+@click.option("--client", "client_id", metavar="ID", help="Look at one client's whole integration instead.")
+@click.option("--offline", is_flag=True, help="Ask nothing over the network but database and Redis.")
+@click.pass_context
+def command(ctx: click.Context, client_id: str | None, offline: bool) -> None:
+    """Look at the running server from inside and from outside, and say what to mend.
+
+    Run it where the server runs, with the server's settings. Nothing is changed, and nothing secret is shown.
+    """
+    if ctx.invoked_subcommand is not None:
+        if client_id is not None or offline:
+            raise click.UsageError(
+                "--client and --offline stand before no other command; try: idp doctor upstream --help"
+            )
+        return
+    from idp.cli.examination import examine_client, examine_deployment
+
+    if client_id is None:
+        issuer, findings = examine_deployment(offline=offline)
+    else:
+        issuer, findings = examine_client(client_id, offline=offline)
+    is_well = all(finding.result != "wrong" for finding in findings)
+    checks = [asdict(finding) for finding in findings]
+    report = {"issuer": issuer, "client_id": client_id, "is_well": is_well, "checks": checks}
+    answer(report, *_told(findings))
+    if not is_well:
+        ctx.exit(1)
+
+
+def _told(findings: Sequence["Finding"]) -> Iterator[str]:
+    """All of it, a line each, and the sum."""
+    for finding in findings:
+        yield f"{finding.result:<8} {finding.what:<{WIDTH}} {finding.sentence}"
+    sums = Counter(finding.result for finding in findings)
+    warnings = f"{sums['warning']} warning{'' if sums['warning'] == 1 else 's'}"
+    yield f"\n{sums['wrong']} wrong, {warnings}, {sums['well']} well, {sums['unknown']} unknown. See: docs/doctor.md"
 
 
 @command.command("upstream")
@@ -54,18 +95,9 @@ def _choose(connections: Sequence[UpstreamSettings], name: str | None) -> list[U
 
 def _report(settings: Settings, each: UpstreamSettings, *, offline: bool) -> dict[str, Any]:
     """All that is told of one connection; nothing of it is secret."""
-    from idp.cli.upstream_checks import Finding, examine
-    from idp.startup import make_fetcher
-    from idp.upstream import PROVIDERS
-    from idp.upstream.connection import load_connections
-    from idp.upstream.upstreams import Upstreams
+    from idp.cli.checks.connections import examine_connection
 
-    connections, problems = load_connections([each], PROVIDERS, settings.issuer)
-    connection, fetcher = connections.get(each.name), make_fetcher(settings)
-    findings = [Finding("settings", "wrong", problem) for problem in problems]
-    if connection is not None and not problems:
-        upstreams = Upstreams(settings, connections, fetcher)
-        findings += examine(connection, upstreams, fetcher, offline=offline, now=int(time.time()))
+    connection, findings = examine_connection(settings, each, offline=offline, clock=time.time)
     described = {"name": each.name} if connection is None else _described(connection, settings)
     is_well = all(finding.result != "wrong" for finding in findings)
     return described | {"checks": [asdict(finding) for finding in findings], "is_well": is_well}

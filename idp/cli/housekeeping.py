@@ -40,6 +40,7 @@ def do_round(server: Server, *, now: int) -> None:
             server.store.ephemeral,
             now=now,
             audit_retention=server.settings.audit_retention,
+            refusal_retention=server.settings.inspect_retention,
         )
         if any(counts.values()):
             _log.info("pruned", **{table: count for table, count in counts.items() if count})

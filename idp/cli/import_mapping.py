@@ -21,6 +21,7 @@ TARGETS = frozenset(
     + TEXT_CLAIMS
     + tuple(f"address.{member}" for member in ADDRESS_MEMBERS)
 )
+IDENTITY = "identity."  # and the name of a connection: the id of the account there
 _SECTIONS: Mapping[str, frozenset[str]] = {
     "source": frozenset({"name", "query", "table", "join", "where"}),
     "columns": TARGETS,
@@ -47,7 +48,7 @@ class ColumnMapping:
     def values(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """What a record says of each target."""
         if self.columns is None:
-            own = {name: value for name, value in record.items() if name in TARGETS}
+            own = {name: value for name, value in record.items() if _is_target(name)}
         else:
             own = {target: record.get(column) for target, column in self.columns.items()}
         return {**self.constants, **{name: value for name, value in own.items() if value not in (None, "")}}
@@ -55,12 +56,16 @@ class ColumnMapping:
     def check_columns(self, there: list[str]) -> None:
         """Raise Refused when the source has not what the mapping names, or, without one, nothing that is known."""
         if self.columns is None:
-            if not TARGETS & set(there):
+            if not any(map(_is_target, there)):
                 raise Refused("None of the columns is known by its name; give --mapping. See docs/importing-users.md")
             return
         missing = sorted(set(self.columns.values()) - set(there))
         if missing:
             raise Refused(f"The source has no column {', '.join(missing)}.")
+
+
+def _is_target(name: str) -> bool:
+    return name in TARGETS or name.startswith(IDENTITY)
 
 
 def load_mapping(path: Path) -> ColumnMapping:
@@ -88,7 +93,7 @@ def _check_names(path: Path, document: Mapping[str, Any]) -> None:
         if known is None or not isinstance(values, dict):
             raise Refused(f"{path}: there is no section [{section}]. There are: {', '.join(_SECTIONS)}")
         for name in values:
-            if name not in known:
+            if name not in known and not (section == "columns" and name.startswith(IDENTITY)):
                 raise Refused(f"{path}: [{section}] has no {name}. It can have: {', '.join(sorted(known))}")
     for section in ("columns", "formats"):
         if not all(isinstance(value, str) and value for value in document.get(section, {}).values()):

@@ -8,6 +8,7 @@ here, lets a row change an account. Each batch is one transaction, so that an im
 import secrets
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -17,8 +18,10 @@ from idp.accounts.identifiers import new_user_id
 from idp.accounts.usernames import FALLBACK, derive_usernames
 from idp.audit import Event
 from idp.cli.command import Refused
+from idp.cli.import_links import Linker, make_links
 from idp.cli.import_rows import Person, RowRefused
 from idp.store import Store
+from idp.store.identities import Key
 from idp.store.user_batches import CHANGEABLE, AddedUser, KnownUser, UserBatches
 from idp.store.users import NewUser, lookup_key
 
@@ -46,18 +49,27 @@ class Known:
     ids: dict[str, KnownUser] = field(default_factory=dict)
     usernames: dict[str, KnownUser] = field(default_factory=dict)
     emails: dict[str, KnownUser] = field(default_factory=dict)
+    owners: dict[Key, str] = field(default_factory=dict)  # account at another provider → user id
 
     def add(self, user: KnownUser) -> None:
         self.ids[user.id] = self.usernames[user.username_key] = user
         if user.email_key is not None:
             self.emails[user.email_key] = user
 
+    def find_owner(self, person: Person, keys: Sequence[Key]) -> KnownUser | None:
+        """Who has the accounts at other providers that a row names; raises RowRefused unless that is certainly the same
+        person: a row with an external id would have been found by it."""
+        owners = {self.owners[key] for key in keys if key in self.owners}
+        if owners and (person.external_id is not None or len(owners) > 1):
+            raise RowRefused("An account at another provider is linked to somebody here already.")
+        return self.ids.get(owners.pop()) if owners else None
+
 
 class Importer:
     """Takes batches. With `update`, who is there gets what the source says; with `dry_run`, nothing is written."""
 
-    def __init__(self, store: Store, *, update: bool, dry_run: bool, now: int) -> None:
-        self._store, self._batches = store, UserBatches(store.database)
+    def __init__(self, store: Store, linker: Linker, *, update: bool, dry_run: bool, now: int) -> None:
+        self._store, self._batches, self._linker = store, UserBatches(store.database), linker
         self._update, self._dry_run, self._now = update, dry_run, now
         self._dry: set[int] = set()  # of a dry run: what earlier batches would have stored, hashed
         self.counts: Counter[str] = Counter()
@@ -79,26 +91,37 @@ class Importer:
         return plan
 
     def _plan(self, people: Sequence[Numbered]) -> Plan:
-        plan, known, candidates = Plan(), Known(), {}
+        plan, candidates = Plan(), dict[int, list[str]]()
         for number, person in people:
             if person.username is None:
                 candidates[number] = list(islice(derive_usernames(_names(person)), _CANDIDATES))
-        for user in self._batches.find_known(*_wanted(people, candidates)):
-            known.add(user)
+        known = self._find_known(people, candidates)
         for number, person in people:
             try:
-                found = _find_same(person, known)
+                keys = self._linker.keys(person)
+                found = _find_same(person, known) or known.find_owner(person, keys)
                 if found is not None:
                     self._plan_change(person, found, plan, known)
-                elif self._was_planned(person):
+                elif self._was_planned(person, keys):
                     plan.unchanged += 1
                 else:
-                    self._plan_new(person, candidates.get(number, []), plan, known)
+                    self._plan_new(person, keys, candidates.get(number, []), plan, known)
             except RowRefused as refused:
                 plan.refused.append((number, person.external_id, str(refused)))
         return plan
 
-    def _plan_new(self, person: Person, candidates: list[str], plan: Plan, known: Known) -> None:
+    def _find_known(self, people: Sequence[Numbered], candidates: dict[int, list[str]]) -> Known:
+        keys: list[Key] = []
+        for _, person in people:
+            with suppress(RowRefused):  # said when it is the row's turn
+                keys += self._linker.keys(person)
+        known = Known(owners=self._batches.find_owners(keys))
+        ids, names = _wanted(people, candidates)
+        for user in self._batches.find_known(ids | set(known.owners.values()), names):
+            known.add(user)
+        return known
+
+    def _plan_new(self, person: Person, keys: list[Key], candidates: list[str], plan: Plan, known: Known) -> None:
         username = person.username or self._free_username(candidates, known)
         user = NewUser(
             person.user_id or new_user_id(),
@@ -112,8 +135,10 @@ class Importer:
             password_hash=person.password_hash,
         )
         created_at = self._now if person.created_at is None else min(person.created_at, self._now)
-        plan.added.append(AddedUser(user, created_at, person.is_disabled))
+        links = make_links(keys, user.id, now=self._now)
+        plan.added.append(AddedUser(user, created_at, person.is_disabled, links))
         known.add(_as_known(user))
+        known.owners |= dict.fromkeys(keys, user.id)
 
     def _plan_change(self, person: Person, found: KnownUser, plan: Plan, known: Known) -> None:
         after = _merged(person, found) if self._update else found
@@ -134,13 +159,14 @@ class Importer:
             if self._store.users.is_username_free(candidate) and candidate not in known.usernames:
                 return candidate
 
-    def _was_planned(self, person: Person) -> bool:
+    def _was_planned(self, person: Person, links: list[Key]) -> bool:
         """In a dry run, whether an earlier batch would have stored this person; remembers them otherwise."""
         if not self._dry_run:
             return False
         keys = {hash(("id", person.user_id)) if person.user_id else 0}
         keys |= {hash(("email", lookup_key(person.email)))} if person.email else set()
         keys |= {hash(("name", lookup_key(person.username)))} if person.username else set()
+        keys |= {hash(link) for link in links} if keys == {0} else set()
         was_there = not self._dry.isdisjoint(keys - {0})
         self._dry |= keys - {0}
         return was_there

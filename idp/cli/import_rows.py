@@ -9,13 +9,13 @@ import json
 import re
 from base64 import b32encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
 from idp.accounts.password_hashes import UnusableHash, check_hash
 from idp.cli.command import Refused
-from idp.cli.import_mapping import ADDRESS_MEMBERS, TEXT_CLAIMS, ColumnMapping
+from idp.cli.import_mapping import ADDRESS_MEMBERS, IDENTITY, TEXT_CLAIMS, ColumnMapping
 from idp.cli.user_options import check_email, check_roles, check_username
 from idp.protocol.names import USER_ID_PREFIX
 from idp.store.database import is_storable
@@ -46,13 +46,15 @@ class Person:
     password_hash: str | None
     created_at: int | None
     is_disabled: bool
+    identities: Mapping[str, str] = field(default_factory=dict)  # connection → id of the account there
 
 
 def load_person(record: Mapping[str, Any], mapping: ColumnMapping) -> Person:
     """Raises RowRefused."""
     values = mapping.values(record)
     username, email = _text(values, "username", 64), _text(values, "email", 254)
-    _check_names(username, email)
+    identities = _identities(values)
+    _check_names(username, email, identities)
     external_id = _text(values, "external_id", 255)
     return Person(
         external_id=external_id,
@@ -67,6 +69,7 @@ def load_person(record: Mapping[str, Any], mapping: ColumnMapping) -> Person:
         password_hash=_password_hash(values),
         created_at=_moment(values, mapping),
         is_disabled=_truth(values, "disabled"),
+        identities=identities,
     )
 
 
@@ -76,8 +79,8 @@ def derive_user_id(namespace: str, external_id: str) -> str:
     return USER_ID_PREFIX + b32encode(digest).decode("ascii").rstrip("=").lower()
 
 
-def _check_names(username: str | None, email: str | None) -> None:
-    if username is None and email is None:
+def _check_names(username: str | None, email: str | None, identities: Mapping[str, str]) -> None:
+    if username is None and email is None and not identities:
         raise RowRefused("There is neither a user name nor an e-mail.")
     try:
         if username is not None:
@@ -103,6 +106,12 @@ def _text(values: Mapping[str, Any], name: str, longest: int = MAX_TEXT) -> str 
     if not is_storable(text):
         raise RowRefused(f"{name} has characters that cannot be stored, or is not UTF-8.")
     return text or None
+
+
+def _identities(values: Mapping[str, Any]) -> dict[str, str]:
+    names = [name for name in values if name.startswith(IDENTITY)]
+    found = {name.removeprefix(IDENTITY): _text(values, name, 255) for name in names}
+    return {name: subject for name, subject in found.items() if subject is not None}
 
 
 def _truth(values: Mapping[str, Any], name: str) -> bool:

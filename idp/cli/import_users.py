@@ -42,6 +42,7 @@ def command(
 
     Can be broken off and run again: whoever is there already is skipped. Try --dry-run first.
     """
+    from idp.cli.import_links import Linker
     from idp.cli.import_mapping import ColumnMapping, load_mapping
     from idp.cli.import_plan import Importer
     from idp.cli.import_sources import opened_source
@@ -53,7 +54,7 @@ def command(
         opened = stack.enter_context(_source_named(opened_source(source, kind, mapping)))
         report = stack.enter_context(_reporting(report_file))
         show = stack.enter_context(_progress(opened.total))
-        importer = Importer(store, update=update, dry_run=dry_run, now=int(time.time()))
+        importer = Importer(store, Linker(settings.upstream), update=update, dry_run=dry_run, now=int(time.time()))
         reasons = _import_all(importer, opened, mapping, report, lambda read: show(read, opened.position()))
     _summarise(importer.counts, reasons, dry_run, report_file, time.monotonic() - began)
 

@@ -24,10 +24,12 @@ from idp.cli.worker import Worker
 from idp.mail.mailer import Mailer, warn_about_mail
 from idp.server import Server
 from idp.settings import Settings
+from idp.web.inspector import WRITER
 from idp.web.limits import warn_about_separate_limits
 
 KEEP_ALIVE_SECONDS = 75
 GRACEFUL_SECONDS = 10  # what requests under way have to end, when the server stops
+NOTES_SECONDS = 1.0  # for the refusals that wait to be written when the process ends
 REQUEST_LINE_BYTES = 8190  # an authorization request with a state of 2 KB and a claims parameter fits
 SHARED_MEMORY = "/dev/shm"  # noqa: S108  # where gunicorn's heartbeat files never wait for a disk
 
@@ -170,10 +172,12 @@ def _post_worker_init(worker: Any) -> None:
 
 
 def _worker_exit(_arbiter: Any, worker: Any) -> None:
-    """A mail that is being handed over is finished, or it would have to be sent a second time."""
+    """A mail that is being handed over is finished, or it would have to be sent a second time; and what was refused
+    last is written, if the database takes it."""
     mailer: Mailer | None = getattr(worker, "mailer", None)
     if mailer is not None:
         mailer.stop()
+        worker.wsgi.extensions[WRITER].wait(NOTES_SECONDS)
 
 
 def _server_of(app: Any) -> Server:

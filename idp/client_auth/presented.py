@@ -7,10 +7,12 @@ from urllib.parse import unquote_plus
 
 from idp.jose import jws
 from idp.protocol.errors import InvalidClient, InvalidRequest
+from idp.protocol.findings import Finding, measured, shown
 from idp.protocol.params import Params, is_clean
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MAX_CREDENTIAL_LENGTH = 16_384
+_BAD_HEADER = "The Authorization header is not valid: Basic is the Base64 of client_id:secret, both form-encoded."
 _KINDS = {
     "none": ("none",),
     "client_secret_basic": ("client_secret_basic",),
@@ -35,9 +37,14 @@ class Presented:
     def allows_method(self, method: str) -> bool:
         return method in _KINDS[self.kind]
 
-    def refusal(self, detail: str) -> InvalidClient:
-        """The one answer to every failed authentication; `detail` is for the log."""
-        return InvalidClient("Client authentication failed.", detail=detail, basic_was_tried=self.is_basic)
+    def refusal(self, detail: str, finding: Finding) -> InvalidClient:
+        """The one answer to every failed authentication; `detail` is for the log, the finding for the inspector."""
+        return InvalidClient(
+            "Client authentication failed: check client_id, and the secret or key.",
+            detail=detail,
+            findings=[finding],
+            basic_was_tried=self.is_basic,
+        )
 
 
 def read_presented(form: Params, authorization: str | None, endpoint: str) -> Presented:
@@ -45,7 +52,13 @@ def read_presented(form: Params, authorization: str | None, endpoint: str) -> Pr
     basic = _read_basic(authorization)
     assertion, secret = form.get("client_assertion"), form.get("client_secret")
     if sum(value is not None for value in (basic, assertion, secret)) > 1:
-        raise InvalidRequest("Only one client authentication method may be used at a time.")
+        sent = {"client_secret_basic": basic, "client_secret_post": secret, "client_assertion": assertion}
+        received = ", ".join(name for name, value in sent.items() if value is not None)
+        hint = "Many libraries send both by default: choose the registered method there."
+        raise InvalidRequest(
+            "Only one client authentication method may be used at a time.",
+            findings=[Finding("client authentication", ("one method",), received, hint)],
+        )
     if basic is not None:
         presented = Presented("client_secret_basic", basic[0], endpoint, basic[1])
     elif assertion is not None:
@@ -59,9 +72,19 @@ def read_presented(form: Params, authorization: str | None, endpoint: str) -> Pr
 
 def _checked(presented: Presented, client_id: str | None) -> Presented:
     if not presented.client_id:
-        raise InvalidClient("Client authentication is required.", basic_was_tried=presented.is_basic)
+        hint = (
+            "Send the Authorization header (Basic), or client_id in the body. A proxy in between may drop the header."
+        )
+        raise InvalidClient(
+            "Client authentication is required.",
+            findings=[Finding("client authentication", ("a client_id",), None, hint)],
+            basic_was_tried=presented.is_basic,
+        )
     if client_id is not None and client_id != presented.client_id:
-        raise InvalidRequest("client_id is not that of the client authentication.")
+        finding = Finding(
+            "client_id", (shown(presented.client_id),), shown(client_id), "Leave client_id out, or agree."
+        )
+        raise InvalidRequest("client_id is not that of the client authentication.", findings=[finding])
     return presented
 
 
@@ -72,7 +95,9 @@ def _read_basic(authorization: str | None) -> tuple[str, str] | None:
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         return None
-    failed = InvalidClient("The Authorization header is not valid.", basic_was_tried=True)
+    hint = "It is: Basic, a space, and the Base64 of client_id:secret, each of the two form-encoded before."
+    finding = Finding("client authentication", ("a Basic header",), measured(encoded), hint)
+    failed = InvalidClient(_BAD_HEADER, findings=[finding], basic_was_tried=True)
     if len(encoded) > MAX_CREDENTIAL_LENGTH:
         raise failed
     try:
@@ -88,10 +113,13 @@ def _read_basic(authorization: str | None) -> tuple[str, str] | None:
 
 def _read_assertion(form: Params, assertion: str, endpoint: str) -> Presented:
     if form.get("client_assertion_type") != ASSERTION_TYPE:
-        raise InvalidRequest(f"client_assertion_type must be {ASSERTION_TYPE}")
+        received = shown(form["client_assertion_type"]) if "client_assertion_type" in form else None
+        finding = Finding("client_assertion_type", (ASSERTION_TYPE,), received, is_compared=True)
+        raise InvalidRequest(f"client_assertion_type must be {ASSERTION_TYPE}", findings=[finding])
     try:
         _, claims = jws.peek(assertion)
     except jws.InvalidToken as error:
-        raise InvalidClient("client_assertion is not a JWT.", detail=str(error)) from None
+        finding = Finding("client_assertion", ("a JWT",), f"{error} {measured(assertion)}")
+        raise InvalidClient("client_assertion is not a JWT.", detail=str(error), findings=[finding]) from None
     subject = claims.get("sub")
     return Presented("assertion", subject if isinstance(subject, str) else "", endpoint, assertion)

@@ -10,6 +10,7 @@ from flask import Response, request
 from idp import client_auth
 from idp.protocol.client import Client
 from idp.protocol.errors import InvalidClient, InvalidRequest, InvalidToken
+from idp.protocol.findings import Finding
 from idp.server import Server
 from idp.tokens.access_token import load_access_token
 from idp.web.current import current_server, request_time
@@ -25,9 +26,10 @@ def introspect() -> Response:
     endpoint = server.endpoint("/introspect")
     client = client_auth.authenticate(server, form, request.headers.get("Authorization"), endpoint, now=now)
     if client.is_public:
-        raise InvalidClient("Introspection is for clients that authenticate.")
+        finding = Finding("client authentication", ("a secret or a key",), "none", "Register the API as a client.")
+        raise InvalidClient("Introspection is for clients that authenticate; this one is public.", findings=[finding])
     if "token" not in form:
-        raise InvalidRequest("token is missing.")
+        raise InvalidRequest("token is missing; send it in the body.")
     token = form["token"]
     found = _access_token(server, client, token, now) or _refresh_token(server, client, token, now)
     return render_json(found or _INACTIVE)
@@ -47,7 +49,8 @@ def _access_token(server: Server, client: Client, token: str, now: int) -> dict[
     issued_to = server.store.clients.find(claims["client_id"])
     if issued_to is None or issued_to.disabled:  # as at userinfo
         return None
-    return {"active": True, "token_type": "Bearer", "username": live.user.username, **claims}
+    named = {} if live.user is None else {"username": live.user.username}
+    return {"active": True, "token_type": "Bearer", **named, **claims}
 
 
 def _refresh_token(server: Server, client: Client, token: str, now: int) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ def revoke() -> Response:
     endpoint = server.endpoint("/revoke")
     client = client_auth.authenticate(server, form, request.headers.get("Authorization"), endpoint, now=now)
     if "token" not in form:
-        raise InvalidRequest("token is missing.")
+        raise InvalidRequest("token is missing; send it in the body.")
     if not _revoke_refresh_token(server, client, form["token"], now):
         _revoke_access_token(server, client, form["token"], now)
     return Response(status=200, headers={"Cache-Control": "no-store"})
@@ -45,5 +45,5 @@ def _revoke_access_token(server: Server, client: Client, token: str, now: int) -
     if live.claims["client_id"] != client.client_id:
         return
     server.store.grants.revoke_access_token(live.claims["jti"], expires_at=live.claims["exp"])
-    ids = {"user_id": live.user.id, "client_id": client.client_id}
+    ids = {"user_id": None if live.user is None else live.user.id, "client_id": client.client_id}
     audit.record(server, audit.Event.ACCESS_TOKEN_REVOKED, now=now, **ids)

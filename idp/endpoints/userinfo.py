@@ -8,6 +8,9 @@ from idp.jose import jws
 from idp.protocol.claims import claims_of_scopes, select_claims
 from idp.protocol.client import Client
 from idp.protocol.errors import BearerInvalidRequest, InsufficientScope, InvalidRequest, InvalidToken, MissingToken
+from idp.protocol.findings import Finding, shown, shown_scheme
+from idp.protocol.grant import Grant
+from idp.protocol.identity import User
 from idp.server import Server
 from idp.tokens.access_token import LiveAccessToken, load_access_token
 from idp.web.current import current_server, request_time
@@ -18,12 +21,16 @@ from idp.web.json import render_json
 def userinfo() -> Response:
     server, now = current_server(), request_time()
     token = load_access_token(server, bearer_token(request), now=now)
-    if "openid" not in token.scopes:
-        raise InsufficientScope("The access token was not granted the openid scope.", scope="openid")
-    client = server.store.clients.find(token.grant.client_id)
+    grant, user = token.grant, token.user
+    if grant is None or user is None or "openid" not in token.scopes:  # without a person there is nothing to say
+        finding = Finding("scope", ("openid",), shown(" ".join(token.scopes)), "Ask for openid at /authorize.")
+        raise InsufficientScope(
+            "The access token was not granted the openid scope.", scope="openid", findings=[finding]
+        )
+    client = server.store.clients.find(grant.client_id)
     if client is None or client.disabled:
         raise InvalidToken("The client of this access token is not active.")
-    claims = _claims(token, client)
+    claims = _claims(token, grant, user, client)
     if client.userinfo_signed_response_alg is None:
         return render_json(claims)
     return _render_signed(server, client, claims, now)
@@ -38,7 +45,10 @@ def bearer_token(request: Request) -> str:
             raise BearerInvalidRequest("The access token was sent in more than one way.")
         return in_header.strip()
     if in_body is None:
-        raise MissingToken("An access token is required.")
+        hint = "Send it as Authorization: Bearer …; never in the query. A proxy in between may drop the header."
+        received = f"Authorization: {shown_scheme(scheme)} …" if scheme else "no Authorization header"
+        finding = Finding("access_token", ("Authorization: Bearer …",), received, hint)
+        raise MissingToken("An access token is required.", findings=[finding])
     return in_body
 
 
@@ -48,13 +58,13 @@ def _token_in_body(request: Request) -> str | None:
     try:
         return read_form(request).get("access_token")
     except InvalidRequest as error:
-        raise BearerInvalidRequest(error.description) from None
+        raise BearerInvalidRequest(error.description, findings=error.findings) from None
 
 
-def _claims(token: LiveAccessToken, client: Client) -> dict[str, Any]:
-    single = token.grant.claims.limited_to(claims_of_scopes(client.scope))  # the client may have lost a scope since
+def _claims(token: LiveAccessToken, grant: Grant, user: User, client: Client) -> dict[str, Any]:
+    single = grant.claims.limited_to(claims_of_scopes(client.scope))  # the client may have lost a scope since
     names = (*claims_of_scopes(token.scopes), *single.userinfo)
-    return {**select_claims(token.user.claims, names), "sub": token.user.id}
+    return {**select_claims(user.claims, names), "sub": user.id}
 
 
 def _render_signed(server: Server, client: Client, claims: dict[str, Any], now: int) -> Response:

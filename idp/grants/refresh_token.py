@@ -9,6 +9,7 @@ reasoning is in `docs/refresh-tokens.md`.
 from idp import audit
 from idp.grants.token_request import TokenRequest, check_belongs_to_client, resources_of, scopes_for
 from idp.protocol.errors import InvalidGrant
+from idp.protocol.findings import Finding, duration, masked, moment
 from idp.protocol.scopes import load_narrowed
 from idp.store.refresh_tokens import StoredRefreshToken
 from idp.tokens import lifetimes
@@ -16,6 +17,7 @@ from idp.tokens.authorization import Authorization
 from idp.tokens.refresh_token import find_stored_successor, successor_of
 
 _REPLAYED = "The refresh token was used before; sign in again."
+_SIGN_IN_AGAIN = "The person has to sign in again."
 
 
 def prove(request: TokenRequest) -> Authorization:
@@ -33,12 +35,14 @@ def prove(request: TokenRequest) -> Authorization:
 def _load(request: TokenRequest, token: str) -> StoredRefreshToken:
     stored = request.server.store.refresh_tokens.find(token)
     if stored is None:
-        raise InvalidGrant("The refresh token is not valid.")
+        raise InvalidGrant("The refresh token is not valid; sign in again.", findings=[_unknown(token)])
     check_belongs_to_client(request, stored.grant, "refresh token")
     if stored.is_revoked or not stored.user.may_grant:
-        raise InvalidGrant("The refresh token was revoked; sign in again.")
+        why = "revoked: by a sign-out, the person, its client, or because an older one came back"
+        finding = _finding(token, why if stored.is_revoked else "of an account that is disabled", _SIGN_IN_AGAIN)
+        raise InvalidGrant("The refresh token was revoked; sign in again.", findings=[finding])
     if _ends_at(stored) <= request.now:
-        raise InvalidGrant("The refresh token has expired; sign in again.")
+        raise InvalidGrant("The refresh token has expired; sign in again.", findings=[_expired(request, token, stored)])
     return stored
 
 
@@ -55,7 +59,9 @@ def _idle_end(request: TokenRequest, stored: StoredRefreshToken) -> int:
 def _slide(request: TokenRequest, token: str, stored: StoredRefreshToken) -> str:
     """No rotation: the same token goes on, its idle end moves."""
     if not request.server.store.refresh_tokens.slide(token, now=request.now, expires_at=_idle_end(request, stored)):
-        raise InvalidGrant("The refresh token is not valid.")
+        raise InvalidGrant(
+            "The refresh token is not valid; sign in again.", findings=[_finding(token, "revoked", _SIGN_IN_AGAIN)]
+        )
     return token
 
 
@@ -78,7 +84,7 @@ def _repeat(request: TokenRequest, token: str, stored: StoredRefreshToken) -> st
     if request.server.store.grants.revoke(grant.id, now=request.now, why="refresh token replayed"):
         ids = {"user_id": grant.user_id, "client_id": grant.client_id}
         audit.record(request.server, audit.Event.REFRESH_TOKEN_REPLAYED, now=request.now, **ids)
-    raise InvalidGrant(_REPLAYED)
+    raise InvalidGrant(_REPLAYED, findings=[_used(request, token, stored)])
 
 
 def _find_reusable_successor(request: TokenRequest, token: str, stored: StoredRefreshToken) -> str | None:
@@ -89,3 +95,35 @@ def _find_reusable_successor(request: TokenRequest, token: str, stored: StoredRe
     if successor is None or not request.server.store.refresh_tokens.is_unused(successor):
         return None
     return successor
+
+
+# --- What the flow inspector says; the client is told none of it
+
+
+def _finding(token: str, what: str, hint: str) -> Finding:
+    return Finding("refresh_token", ("the newest one of its family, in time",), f"{masked(token)}, {what}", hint)
+
+
+def _unknown(token: str) -> Finding:
+    hint = "Is it one of this very server, and whole? One that ended more than an hour ago is unknown as well."
+    return _finding(token, "not known", hint)
+
+
+def _expired(request: TokenRequest, token: str, stored: StoredRefreshToken) -> Finding:
+    ends = _ends_at(stored)
+    which = "its family" if ends == stored.ends_at else "not used for too long, it"
+    what = f"{which} ended at {moment(ends)}, {duration(request.now - ends)} ago"
+    setting = "IDP_REFRESH_TOKEN_LIFETIME" if ends == stored.ends_at else "IDP_REFRESH_TOKEN_IDLE_LIFETIME"
+    return _finding(token, what, f"{_SIGN_IN_AGAIN} {setting}, or the client's own value, says how long it lives.")
+
+
+def _used(request: TokenRequest, token: str, stored: StoredRefreshToken) -> Finding:
+    when = moment(stored.used_at) if stored.used_at is not None else "the same moment"
+    ago = "" if stored.used_at is None else f", {duration(request.now - stored.used_at)} ago"
+    window = duration(request.server.settings.refresh_token_reuse_window)
+    hint = (
+        f"All tokens of this sign-in (their jti begins with {stored.grant.id[:6]}…) are revoked. Keep the refresh "
+        "token of each answer, and let one request at a time use it; a repeat gets the same successor only within "
+        f"{window}, and only while that is unused."
+    )
+    return _finding(token, f"used at {when}{ago}, by {stored.grant.client_id}", hint)

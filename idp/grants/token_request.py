@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from idp.protocol.client import Client
 from idp.protocol.errors import InvalidGrant, InvalidRequest, InvalidScope, InvalidTarget
+from idp.protocol.findings import Finding, expect, shown, shown_uri
 from idp.protocol.grant import Grant
 from idp.protocol.params import Params
 from idp.protocol.scopes import IDENTITY_SCOPES, scopes_of_token
@@ -28,7 +29,12 @@ class TokenRequest:
 def check_belongs_to_client(request: TokenRequest, grant: Grant, what: str) -> None:
     """RFC 6749 §5.2: a credential issued to another client is invalid_grant; it is not consumed, nor revoked."""
     if grant.client_id != request.client.client_id:
-        raise InvalidGrant(f"The {what} is not valid.", detail=f"it belongs to {grant.client_id}")
+        hint = "Are two clients mixed up in the configuration, or two environments?"
+        mine, theirs = request.client.client_id, grant.client_id
+        finding = Finding(what, (f"one of {mine}",), f"one of {theirs}", hint, is_compared=True)
+        raise InvalidGrant(
+            f"The {what} is not valid; sign in again.", detail=f"it belongs to {theirs}", findings=[finding]
+        )
 
 
 def resources_of(request: TokenRequest, grant: Grant) -> tuple[str, ...]:
@@ -39,8 +45,10 @@ def resources_of(request: TokenRequest, grant: Grant) -> tuple[str, ...]:
     wanted = tuple(dict.fromkeys(request.form.every("resource")))
     apis = request.server.store.apis.all()
     granted = tuple(name for name in grant.resources if name in apis or name in request.client.audience)
-    if any(resource not in granted for resource in wanted):
-        raise InvalidTarget("resource is not one that was granted.")
+    foreign = [resource for resource in wanted if resource not in granted]
+    if foreign:
+        finding = Finding("resource", expect(granted), shown_uri(foreign[0], granted), is_compared=True)
+        raise InvalidTarget("resource is not one that was granted.", findings=[finding])
     return wanted or granted
 
 
@@ -59,5 +67,10 @@ def scopes_for(
         scopes = tuple(scope for scope in scopes if scope in every or scope in IDENTITY_SCOPES)
     theirs = scopes_of_token(scopes, [apis[name] for name in resources if name in apis], all_apis_scopes=every)
     if not theirs:
-        raise InvalidScope("None of these scopes means anything to the resources that the token is for.")
+        hint = "Compare: idp apis list (what each API knows) and idp clients show (what the client may have)."
+        finding = Finding("scope", (f"scopes of {', '.join(map(shown_uri, resources)) or 'no API'}",),
+                          shown(" ".join(grant.scopes)), hint)  # fmt: skip
+        raise InvalidScope(
+            "None of these scopes means anything to the resources that the token is for.", findings=[finding]
+        )
     return theirs

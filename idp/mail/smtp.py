@@ -86,6 +86,10 @@ class SmtpConnection:
                 client.quit()
             client.close()
 
+    def check(self) -> None:
+        """Greeting, TLS and sign-in, without a mail. Raises ServerUnavailable."""
+        self._opened()
+
     def send(self, message: EmailMessage, recipient: str) -> None:
         """Returns when the server has taken the mail. Raises MailRefused, NotNow or ServerUnavailable."""
         deadline = time.monotonic() + self._timeout

@@ -19,9 +19,11 @@ from idp.pages import (
     account_password,
     account_profile,
     account_sessions,
+    admin_clients,
     confirm,
     conflict,
     consent,
+    dev_inspect,
     dev_mail,
     factors,
     home,
@@ -62,8 +64,11 @@ def make_blueprint(settings: Settings) -> Blueprint:
     blueprint.add_url_rule("/recover/reset", view_func=recover.reset, methods=["GET", "POST"])
     _add_leaving(blueprint)
     _add_factors(blueprint)
+    blueprint.add_url_rule("/admin/clients", "admin_clients", admin_clients.clients)
+    blueprint.add_url_rule("/admin/clients/<client_id>", "admin_client", admin_clients.client)
     _add_upstream(blueprint, limiter.shared_limit(settings.ratelimit_upstream, scope="upstream"))
     if not settings.is_production:
+        dev_inspect.register(blueprint)
         dev_mail.register(blueprint)
     if settings.playground_enabled:
         playground.register(blueprint)

@@ -1,4 +1,7 @@
-"""Consent (Core §3.1.2.4, ASVS 10.7): who asks, for what, in words; remembered by person, client and scope."""
+"""Consent (Core §3.1.2.4, ASVS 10.7): who asks, for what, in words; remembered by person, client and scope.
+
+For a first-party client that another app may pose as (RFC 8252 §8.6) it is one button, and nothing is remembered.
+"""
 
 from typing import Any
 
@@ -6,7 +9,7 @@ from flask import Response, request, url_for
 
 from idp import audit
 from idp.authorization.interaction import save_progress
-from idp.authorization.steps import consent_items
+from idp.authorization.steps import consent_items, is_only_confirmed
 from idp.pages.providers import allow_hinted_provider
 from idp.pages.scope_texts import describe_claim, describe_scope
 from idp.pages.select_account import SWITCH, was_shown_to
@@ -42,7 +45,8 @@ def _decide(waiting: Waiting, user: User, decision: str | None) -> None:
     ids = {"user_id": user.id, "client_id": waiting.request.client.client_id}
     if decision == "allow":
         items = consent_items(waiting.request)
-        server.store.consents.add(user.id, waiting.request.client.client_id, items, now=now)
+        if not is_only_confirmed(waiting.request):
+            server.store.consents.add(user.id, waiting.request.client.client_id, items, now=now)
         save_progress(server, waiting.interaction, now=now, consented_user_id=user.id)
         audit.record(server, audit.Event.CONSENT_GIVEN, now=now, **ids, scope=", ".join(sorted(items)))
     elif decision == "switch":
@@ -59,6 +63,7 @@ def _render(waiting: Waiting, user: User) -> Response:
     allow_hinted_provider(waiting)
     return render_page(
         "consent",
+        confirms_only=is_only_confirmed(asked),
         action=url_for("pages.consent"),
         interaction_id=waiting.interaction.id,
         client=client_view(asked.client),

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Response, url_for
 
+from idp.pages.admin_access import is_admin
 from idp.web.current import current_server
 from idp.web.pages import account_view, render_page
 from idp.web.session_cookie import current_session
@@ -24,6 +25,7 @@ def home() -> Response:
         logout_url=url_for("pages.logout"),
         account_url=url_for("pages.account"),
         keep_url=url_for("pages.keep_account") if user is not None and user.deletes_at is not None else None,
+        admin_url=url_for("pages.admin_clients") if is_admin(user) else None,
         demo=_demo(),
     )
 

@@ -10,7 +10,9 @@ from flask import Response, request, url_for
 
 from idp import audit
 from idp.protocol.client import Client
+from idp.protocol.differences import redirect_uri_finding
 from idp.protocol.errors import InvalidRequest
+from idp.protocol.findings import Finding, shown
 from idp.protocol.params import Params
 from idp.protocol.redirect_uri import matches_redirect_uri, with_parameters
 from idp.tokens.id_token import read_id_token_hint
@@ -76,7 +78,8 @@ def _load(params: Params) -> LogoutRequest:
     hint = read_id_token_hint(server, params["id_token_hint"], now=now) if "id_token_hint" in params else None
     client_id = params.get("client_id")
     if hint is not None and client_id is not None and hint["aud"] != client_id:
-        raise InvalidRequest("client_id is not the client that the id_token_hint was issued to.")
+        finding = Finding("client_id", (shown(str(hint["aud"])),), shown(client_id), is_compared=True)
+        raise InvalidRequest("client_id is not the client that the id_token_hint was issued to.", findings=[finding])
     client_id = str(hint["aud"]) if hint is not None else client_id
     client = server.store.clients.find(client_id) if client_id is not None else None
     redirect_uri = params.get("post_logout_redirect_uri")
@@ -89,9 +92,19 @@ def _load(params: Params) -> LogoutRequest:
 
 def _check_redirect_uri(client: Client | None, redirect_uri: str) -> None:
     if client is None:
-        raise InvalidRequest("post_logout_redirect_uri needs a valid id_token_hint or client_id of its client.")
+        words = "Send the ID token of the sign-in as id_token_hint, or client_id."
+        finding = Finding(
+            "post_logout_redirect_uri", ("an id_token_hint or client_id",), "neither that is valid", words
+        )
+        raise InvalidRequest(
+            "post_logout_redirect_uri needs a valid id_token_hint or client_id of its client.", findings=[finding]
+        )
     if not matches_redirect_uri(redirect_uri, client.post_logout_redirect_uris):
-        raise InvalidRequest("post_logout_redirect_uri is not registered for this client.", detail=redirect_uri[:300])
+        name, registered = "post_logout_redirect_uri", client.post_logout_redirect_uris
+        finding = redirect_uri_finding(name, redirect_uri, registered)
+        error = InvalidRequest(f"{name} is not registered for this client.", findings=[finding])
+        error.client_id = client.client_id
+        raise error
 
 
 def _ask(asked: LogoutRequest) -> Response:

@@ -3,6 +3,7 @@
 from flask import Response, url_for
 from flask_babel import gettext as _
 
+from idp.web.inspector import note
 from idp.web.interactions import Waiting
 from idp.web.log import request_id
 from idp.web.pages import client_view, render_page
@@ -19,6 +20,10 @@ def render_message(
     next_label: str | None = None,
 ) -> Response:
     """`next_url` and `next_label`: the button; by default it leads to the sign-in of the request that waits."""
+    if status >= 400:
+        note(
+            "message_page", "A page told the person that this cannot be done, such as a link of a mail that has ended."
+        )
     interaction = waiting.interaction.id if waiting is not None else None
     return render_page(
         "message",

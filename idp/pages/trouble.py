@@ -9,9 +9,11 @@ from flask_babel import gettext as _
 from idp import audit
 from idp.accounts.linking import Why
 from idp.pages.providers import offer_for, provider_view
+from idp.protocol.findings import Finding
 from idp.upstream import errors
 from idp.upstream.connection import Connection
 from idp.web.current import current_server, request_time
+from idp.web.inspector import note
 from idp.web.interactions import Waiting
 from idp.web.log import request_id
 from idp.web.pages import client_view, render_page
@@ -36,6 +38,9 @@ def render_failure(
         current_server(), audit.Event.UPSTREAM_FAILED, f"{connection.name} {kind}", now=request_time(),
         upstream=connection.name, kind=kind, detail=failure.detail,
     )  # fmt: skip
+    client_id = waiting.request.client.client_id if waiting is not None else None
+    finding = Finding(f"answer of {connection.name}", (), f"{kind}: {failure.detail}"[:300], "See: idp doctor")
+    note("upstream_failed", "The sign-in with another provider did not work out.", [finding], client_id=client_id)
     status, title, message, advice = _words(connection.label, failure)
     return _render(
         connection, waiting, return_to, status=status, title=title, message=message, advice=advice,
@@ -85,8 +90,12 @@ def render_another_persons(connection: Connection) -> Response:
     )  # fmt: skip
 
 
-def render_stale(connection: Connection | None) -> Response:
-    """A callback that belongs to no sign-in of this browser: replayed, too late, or begun elsewhere."""
+def render_stale(connection: Connection | None, why: str = "no answer that can be read") -> Response:
+    """A callback that belongs to no sign-in of this browser: replayed, too late, or begun elsewhere. `why` is for the
+    flow inspector."""
+    hint = "The state lives ten minutes, is used once, and needs the cookies of the browser that began."
+    finding = Finding("state of the callback", ("one of a sign-in under way in this browser",), why, hint)
+    note("state_refused", "This callback of another provider belongs to no sign-in of this browser.", [finding])
     return _render(
         connection, None, None, status=400,
         title=_("This sign-in cannot be continued"),

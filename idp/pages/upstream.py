@@ -149,7 +149,7 @@ def _finish(connection: Connection, params: Params) -> Response:
         )
     except StateRefused as refused:
         _log.warning("callback refused", upstream=connection.name, why=refused.why)
-        return render_stale(connection)
+        return render_stale(connection, refused.why)
     waiting = find_waiting(pending.interaction_id)
     if pending.interaction_id is not None and waiting is None:
         return render_expired()
@@ -157,7 +157,7 @@ def _finish(connection: Connection, params: Params) -> Response:
         identity, tokens = current_upstreams().finish(server, connection, pending, values, now=now)
     except StateRefused as refused:
         _log.warning("callback refused", upstream=connection.name, why=refused.why)
-        return render_stale(connection)
+        return render_stale(connection, refused.why)
     except Denied:
         return _back_to_choice(connection, waiting, pending)
     except UpstreamFailed as failure:

@@ -26,7 +26,7 @@ class Client:
 
     Lifetimes are seconds; None means the server's default. `audience`: the APIs its tokens are for when it asks for
     none; `serves`: the APIs that it is itself, whose tokens it may introspect. `upstreams`: the connections over which
-    people may sign in to it; none named means all.
+    people may sign in to it; none named means all. `made_for`: the kind of application, which finds its snippets.
     """
 
     client_id: str
@@ -63,6 +63,7 @@ class Client:
     id_token_lifetime: int | None = None
     refresh_token_lifetime: int | None = None
     refresh_token_idle_lifetime: int | None = None
+    made_for: str | None = None
     disabled: bool = False
     created_at: int = 0
     secrets: tuple[ClientSecret, ...] = field(default=(), repr=False)

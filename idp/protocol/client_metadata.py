@@ -61,6 +61,8 @@ def _check_grants(client: Client, grant_types: Collection[str]) -> None:
         raise InvalidClientMetadata(f"grant_types: {unknown[0]} is not one of {', '.join(grant_types)}.")
     if "authorization_code" in client.grant_types and not client.redirect_uris:
         raise InvalidClientMetadata("redirect_uris: the authorization code grant needs at least one.")
+    if "client_credentials" in client.grant_types and client.is_public:
+        raise InvalidClientMetadata("grant_types: client_credentials is for clients that authenticate.")
     if client.response_types != ("code",):
         raise InvalidClientMetadata("response_types: only code is supported.")
 

@@ -1,23 +1,31 @@
 """The errors of OAuth 2 and OpenID Connect: raised anywhere below `web`, rendered only in `web/errors.py`.
 
 `description` goes to the client (ASCII without double quote and backslash, RFC 6749 §5.2); `detail` goes only to the
-log.
+log, and `findings` only to the flow inspector.
 """
 
 import re
+from collections.abc import Iterable
+
+from idp.protocol.findings import Finding
 
 _NOT_ALLOWED = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 
 
 class OAuthError(Exception):
-    """Base of all registered errors. `error` is the registered code, `status` the HTTP status when answered as JSON."""
+    """Base of all registered errors. `error` is the registered code, `status` the HTTP status when answered as JSON.
+
+    `client_id`: whose request it was, as far as somebody on the way up knew.
+    """
 
     error = "server_error"
     status = 400
 
-    def __init__(self, description: str, *, detail: str | None = None) -> None:
+    def __init__(self, description: str, *, detail: str | None = None, findings: Iterable[Finding] = ()) -> None:
         self.description = _NOT_ALLOWED.sub("'", description)
         self.detail = detail
+        self.findings = tuple(findings)
+        self.client_id: str | None = None
         super().__init__(self.description)
 
 
@@ -34,8 +42,15 @@ class InvalidClient(OAuthError):
     error = "invalid_client"
     status = 401
 
-    def __init__(self, description: str, *, detail: str | None = None, basic_was_tried: bool = False) -> None:
-        super().__init__(description, detail=detail)
+    def __init__(
+        self,
+        description: str,
+        *,
+        detail: str | None = None,
+        findings: Iterable[Finding] = (),
+        basic_was_tried: bool = False,
+    ) -> None:
+        super().__init__(description, detail=detail, findings=findings)
         self.basic_was_tried = basic_was_tried
 
 
@@ -61,11 +76,6 @@ class InvalidScope(OAuthError):
 
 class AccessDenied(OAuthError):
     error = "access_denied"
-
-
-class ServerError(OAuthError):
-    error = "server_error"
-    status = 500
 
 
 class TemporarilyUnavailable(OAuthError):
@@ -121,13 +131,6 @@ class InvalidTarget(OAuthError):
     error = "invalid_target"
 
 
-# RFC 7009 §2.2.1
-
-
-class UnsupportedTokenType(OAuthError):
-    error = "unsupported_token_type"
-
-
 # RFC 6750 §3.1: answered with a `WWW-Authenticate: Bearer` challenge
 
 
@@ -151,8 +154,8 @@ class InsufficientScope(BearerError):
     error = "insufficient_scope"
     status = 403
 
-    def __init__(self, description: str, *, scope: str, detail: str | None = None) -> None:
-        super().__init__(description, detail=detail)
+    def __init__(self, description: str, *, scope: str, findings: Iterable[Finding] = ()) -> None:
+        super().__init__(description, findings=findings)
         self.scope = scope
 
 

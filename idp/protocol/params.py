@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from idp.protocol.errors import InvalidRequest
+from idp.protocol.findings import Finding, measured, shown
 
 MAX_VALUE_LENGTH = 16_384
 _UNCLEAN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
@@ -37,7 +38,8 @@ class Params(Mapping[str, str]):
                 if not is_clean(value, allow_lines=name == "claims"):
                     raise InvalidRequest(f"The parameter {printable(name)} has characters that are not allowed.")
                 if len(value) > MAX_VALUE_LENGTH:
-                    raise InvalidRequest(f"The parameter {printable(name)} is too long.")
+                    finding = Finding("parameters", (f"at most {MAX_VALUE_LENGTH} characters",), measured(value))
+                    raise InvalidRequest(f"The parameter {printable(name)} is too long.", findings=[finding])
 
     def is_repeated(self, name: str) -> bool:
         return name in self._repeated
@@ -68,8 +70,9 @@ def is_clean(value: str, *, allow_lines: bool = False) -> bool:
 
 
 def printable(name: str) -> str:
-    """A parameter's name, fit for an error description."""
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in name[:40])
+    """A parameter's name, fit for an error description; a token that was sent as a name is masked."""
+    plain = shown(name).replace("…", "...")
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in plain[:40])
 
 
 def load_integer(params: Params, name: str, *, maximum: int = 2**31) -> int | None:
@@ -78,5 +81,6 @@ def load_integer(params: Params, name: str, *, maximum: int = 2**31) -> int | No
         return None
     text = params[name]
     if not (text.isascii() and text.isdigit() and len(text) <= 10) or int(text) > maximum:
-        raise InvalidRequest(f"{name} must be a whole number of seconds, zero or more.")
+        finding = Finding(name, ("a whole number of seconds",), shown(text))
+        raise InvalidRequest(f"{name} must be a whole number of seconds, zero or more.", findings=[finding])
     return int(text)

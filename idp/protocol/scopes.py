@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from idp.protocol.errors import InvalidScope, InvalidTarget
+from idp.protocol.findings import Finding, expect, shown, shown_uri
 
 OPENID = "openid"
 OFFLINE_ACCESS = "offline_access"
@@ -39,17 +40,24 @@ def is_scope_token(word: str) -> bool:
 
 def grantable(requested: Iterable[str], allowed: Collection[str]) -> tuple[str, ...]:
     """The requested scopes that the client may have; others are ignored (Core §3.1.2.1), none left is an error."""
-    granted = tuple(word for word in dict.fromkeys(requested) if word in allowed)
+    words = tuple(dict.fromkeys(requested))
+    granted = tuple(word for word in words if word in allowed)
     if not granted:
-        raise InvalidScope("scope has nothing that this client may ask for; OpenID Connect needs at least openid.")
+        hint = "Ask for one that the client is registered for, or register this one: idp clients update --scope."
+        raise InvalidScope(
+            "scope has nothing that this client may ask for; OpenID Connect needs at least openid.",
+            findings=[Finding("scope", expect(sorted(allowed)), shown(" ".join(words)) or "no scope", hint)],
+        )
     return granted
 
 
 def load_narrowed(requested: Iterable[str], granted: Collection[str]) -> tuple[str, ...]:
     """RFC 6749 §6: a refresh may ask for less than was granted, never for more."""
     words = tuple(dict.fromkeys(requested))
-    if any(word not in granted for word in words):
-        raise InvalidScope("scope asks for more than was granted.")
+    more = [word for word in words if word not in granted]
+    if more:
+        finding = Finding("scope", expect(sorted(granted)), shown(" ".join(more)), "Sign in again to be granted more.")
+        raise InvalidScope("scope asks for more than was granted.", findings=[finding])
     return words
 
 
@@ -57,7 +65,8 @@ def check_resources(requested: Collection[str], allowed: Collection[str]) -> Non
     """RFC 8707 §2: each resource is one that the client may use."""
     for resource in requested:
         if resource not in allowed:
-            raise InvalidTarget("resource is unknown, or not one that this client may use.")
+            finding = Finding("resource", expect(sorted(allowed)), shown_uri(resource, allowed), is_compared=True)
+            raise InvalidTarget("resource is unknown, or not one that this client may use.", findings=[finding])
 
 
 def scopes_of_token(

@@ -13,6 +13,7 @@ from idp.settings.values import (
     OptionalPath,
     OptionalText,
     PositiveSeconds,
+    RedisUrl,
     SigningAlgs,
     SignUpFields,
     Words,
@@ -84,7 +85,7 @@ class Settings(BaseSettings):
     database_pool_size: int = setting(
         8, "Database connections that each worker process keeps at most.", group="Secrets and storage", ge=1, le=200
     )
-    redis_url: OptionalText = setting(
+    redis_url: RedisUrl = setting(
         None,
         "`redis://…` for short-lived state and rate limits; needed for limits that hold over several processes.",
         group="Secrets and storage",
@@ -190,6 +191,9 @@ class Settings(BaseSettings):
     second_factor_roles: Words = setting(
         (), "Roles whose people must have, and use, a second factor.", group="Accounts"
     )
+    admin_roles: Words = setting(
+        ("idp-admin",), "Roles whose people may look at the registered clients, at `/admin/clients`.", group="Accounts"
+    )
     trusted_device_lifetime: Annotated[int, Field(ge=0, le=31_536_000)] = setting(
         2_592_000,
         "Seconds in which a browser may skip the second factor when its person wishes; 0 never offers it.",
@@ -290,6 +294,11 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = setting("INFO", "The least level logged.", group="Logs")
     audit_retention: PositiveSeconds = setting(
         34_560_000, "Seconds that events of the audit trail are kept (400 days by default).", group="Logs"
+    )
+    inspect_retention: Annotated[int, Field(ge=0, le=2_592_000)] = setting(
+        86_400,
+        "Seconds that refused requests are kept for `idp inspect`, masked; 0 keeps none (`docs/inspector.md`).",
+        group="Logs",
     )
     log_format: Literal["json", "console"] | None = setting(
         None, "`json` or `console`. Unset: console in development, json in production.", group="Logs"

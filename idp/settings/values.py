@@ -119,6 +119,27 @@ def _check_loopback_origin(value: str) -> str:
     return value
 
 
+def _check_redis_url(value: str | None) -> str | None:
+    """The forms that redis-py takes; it refuses others with a stack trace, and only when it connects."""
+    if value is not None and not _is_redis_url(value):
+        raise ValueError("must be a URL such as redis://127.0.0.1:6379/0 (rediss:// with TLS, or unix://)")
+    return value
+
+
+def _is_redis_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        has_port = parts.port != 0
+    except ValueError:  # a port that is no number, a bracket without its other
+        return False
+    if parts.scheme == "unix":
+        return bool(parts.path)
+    number = parts.path.strip("/")
+    return (
+        parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and has_port and (not number or number.isdecimal())
+    )
+
+
 def _split_url(value: str) -> SplitResult | None:
     """The parts of an http(s) URL of host, port and path alone, or None. `urlsplit` drops line breaks; we refuse."""
     if not value.isascii() or not value.isprintable() or set(value) & set(" ?#@\\"):
@@ -141,6 +162,7 @@ Text = Annotated[str, BeforeValidator(_stripped)]
 OptionalText = Annotated[str | None, BeforeValidator(blank_is_none), BeforeValidator(_stripped)]
 OptionalPem = Annotated[str | None, BeforeValidator(blank_is_none), BeforeValidator(_with_line_breaks)]
 OptionalPath = Annotated[Path | None, BeforeValidator(blank_is_none)]
+RedisUrl = Annotated[OptionalText, AfterValidator(_check_redis_url)]
 Issuer = Annotated[str, AfterValidator(_check_issuer)]
 UpstreamIssuer = Annotated[str, AfterValidator(_check_upstream_issuer)]
 LoopbackOrigin = Annotated[str, AfterValidator(_check_loopback_origin)]

@@ -23,6 +23,7 @@ from idp.store.passkeys import PasskeyStore
 from idp.store.profiles import ProfileStore
 from idp.store.recovery_codes import RecoveryCodeStore
 from idp.store.refresh_tokens import RefreshTokenStore
+from idp.store.refusals import RefusalStore
 from idp.store.removal import RemovalStore
 from idp.store.sessions import SessionStore
 from idp.store.sign_in_failures import SignInFailureStore
@@ -55,6 +56,7 @@ class Store:
     grants: GrantStore
     refresh_tokens: RefreshTokenStore
     audit_events: AuditEventStore
+    refusals: RefusalStore
     totp: TotpStore
     recovery_codes: RecoveryCodeStore
     passkeys: PasskeyStore
@@ -82,6 +84,7 @@ def open_store(database_url: str, *, pool_size: int = 8, redis_url: str | None =
         grants=GrantStore(database),
         refresh_tokens=RefreshTokenStore(database),
         audit_events=AuditEventStore(database),
+        refusals=RefusalStore(database),
         totp=TotpStore(database),
         recovery_codes=RecoveryCodeStore(database),
         passkeys=PasskeyStore(database),

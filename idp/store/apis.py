@@ -4,13 +4,20 @@ import json
 import time
 from collections.abc import Callable
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from idp.protocol.scopes import Api
 from idp.store.database import Database, to_json
 from idp.store.tables import apis
 
 CACHE_SECONDS = 1.0
+
+
+def write_api(connection: Connection, api: Api, *, now: int) -> None:
+    """Add an API, or replace it, inside a transaction of the caller."""
+    connection.execute(delete(apis).where(apis.c.identifier == api.identifier))
+    row = {"identifier": api.identifier, "name": api.name, "scopes": to_json(api.scopes), "created_at": now}
+    connection.execute(insert(apis), row)
 
 
 class ApiStore:
@@ -32,9 +39,7 @@ class ApiStore:
 
     def save(self, api: Api, *, now: int) -> None:
         with self._database.writing() as connection:
-            connection.execute(delete(apis).where(apis.c.identifier == api.identifier))
-            row = {"identifier": api.identifier, "name": api.name, "scopes": to_json(api.scopes), "created_at": now}
-            connection.execute(insert(apis), row)
+            write_api(connection, api, now=now)
         self._cache = None
 
     def remove(self, identifier: str) -> bool:

@@ -9,12 +9,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, fields
+from difflib import get_close_matches
 from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from idp.protocol.client import Client, ClientSecret
+from idp.protocol.scopes import Api
+from idp.store.apis import write_api
 from idp.store.database import Database, is_storable, to_json
 from idp.store.tables import client_origins, clients, consents, grants
 
@@ -40,6 +43,11 @@ class ClientStore:
         """The client, or None when there is none of that id. At most CACHE_SECONDS old."""
         return self._cached(f"client {client_id}", lambda: self._load(client_id))  # type: ignore[no-any-return]
 
+    def find_loaded(self, client_id: str) -> Client | None:
+        """The client as this process has looked it up last, if it still knows; asks the database nothing."""
+        entry = self._cache.get(f"client {client_id}")
+        return None if entry is None else entry[1]
+
     def is_registered_origin(self, origin: str) -> bool:
         """Whether a browser page of this origin belongs to some client (for CORS)."""
         return len(origin) <= 255 and bool(self._cached(f"origin {origin}", lambda: self._has_origin(origin)))
@@ -48,10 +56,18 @@ class ClientStore:
         with self._database.reading() as connection:
             return [_from_document(text) for text in connection.execute(_select_all).scalars()]
 
-    def add(self, client: Client, *, now: int) -> bool:
-        """Store a new client; False when its id is taken."""
+    def nearest(self, client_id: str) -> tuple[str, ...]:
+        """The ids that look most like this one, which is none of them; for a developer who mistyped it."""
+        ids = [client.client_id for client in self.list()]
+        return tuple(get_close_matches(client_id[:128], ids, n=3, cutoff=0.5))
+
+    def add(self, client: Client, *, now: int, api: Api | None = None) -> bool:
+        """Store a new client; False when its id is taken. With an API, that is stored with it, or neither is; `apis`
+        shows it within a second."""
         try:
             with self._database.writing() as connection:
+                if api is not None:
+                    write_api(connection, api, now=now)
                 row = {"client_id": client.client_id, "document": _to_document(client)}
                 connection.execute(insert(clients), row | {"created_at": now, "updated_at": now})
                 self._write_origins(connection, client)

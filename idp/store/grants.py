@@ -28,6 +28,7 @@ GRANT_COLUMNS = (
 _insert = insert(grants)
 _by_code = (
     select(*GRANT_COLUMNS, *USER_COLUMNS, grants.c.code_expires_at, grants.c.code_used_at)
+    .add_columns(grants.c.code_used_network, grants.c.code_used_request)
     .join_from(grants, users, users.c.id == grants.c.user_id)
     .where(grants.c.code_hash == bindparam("h"))
 )
@@ -35,6 +36,7 @@ _redeem = (
     update(grants)
     .where(grants.c.id == bindparam("grant"), grants.c.code_used_at.is_(None), grants.c.revoked_at.is_(None))
     .values(code_used_at=bindparam("now"), refresh_expires_at=bindparam("refresh"), expires_at=bindparam("end"))
+    .values(code_used_network=bindparam("network"), code_used_request=bindparam("request"))
 )
 _insert_refresh_token = insert(refresh_tokens)
 _live = (
@@ -48,6 +50,7 @@ _live = (
         ~exists().where(revoked_access_tokens.c.jti == bindparam("jti")),
     )
 )
+_is_revoked = select(revoked_access_tokens.c.jti).where(revoked_access_tokens.c.jti == bindparam("jti"))
 _not_revoked = grants.c.revoked_at.is_(None)
 _revoke = (
     update(grants)
@@ -58,13 +61,15 @@ _revoke = (
 
 @dataclass(frozen=True, slots=True)
 class IssuedCode:
-    """A code as found: its grant and person, and what has become of it."""
+    """A code as found: its grant and person, and what has become of it. `used_from`: the network and the request id of
+    its first use."""
 
     grant: Grant
     user: User
     expires_at: int
     used_at: int | None
     is_revoked: bool
+    used_from: tuple[str | None, str | None] = (None, None)
 
 
 class GrantStore:
@@ -86,7 +91,12 @@ class GrantStore:
         if row is None:
             return None
         return IssuedCode(
-            to_grant(row), to_user(row), row.code_expires_at, row.code_used_at, row.revoked_at is not None
+            grant=to_grant(row),
+            user=to_user(row),
+            expires_at=row.code_expires_at,
+            used_at=row.code_used_at,
+            is_revoked=row.revoked_at is not None,
+            used_from=(row.code_used_network, row.code_used_request),
         )
 
     def redeem_code(
@@ -98,14 +108,16 @@ class GrantStore:
         refresh_token: str | None,
         refresh_expires_at: int,
         refresh_ends: int,
+        used_from: tuple[str | None, str | None] = (None, None),
     ) -> bool:
         """Use the grant's code, once among all who try, and store its first refresh token in the same transaction.
 
         `access_ends`: when the longest-lived access token of now ends; `refresh_expires_at`: idle end of this refresh
-        token; `refresh_ends`: absolute end of the family.
+        token; `refresh_ends`: absolute end of the family; `used_from`: the network and the id of this request.
         """
         end = access_ends if refresh_token is None else refresh_ends + (access_ends - now)
         values = {"grant": grant_id, "now": now, "refresh": refresh_ends if refresh_token else None, "end": end}
+        values |= dict(zip(("network", "request"), used_from, strict=True))
         with self._database.writing() as connection:
             if connection.execute(_redeem, values).rowcount != 1:
                 return False
@@ -130,6 +142,11 @@ class GrantStore:
                 connection.execute(insert(revoked_access_tokens), {"jti": jti, "expires_at": expires_at})
         except IntegrityError:
             return  # revoked before
+
+    def is_access_token_revoked(self, jti: str) -> bool:
+        """For a token that came of no grant: whether it was revoked by itself."""
+        with self._database.reading() as connection:
+            return connection.execute(_is_revoked, {"jti": jti}).first() is not None
 
     def revoke_for_session(self, sid: str, *, client_id: str | None, now: int) -> None:
         """Sign-out: grants of the session die, except offline ones of other clients than the one that signs out.

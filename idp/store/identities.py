@@ -80,7 +80,7 @@ class IdentityStore:
         """Store a link; False when that account is linked already, to whomever."""
         try:
             with self._database.writing() as connection:
-                connection.execute(insert(identities), _to_row(identity))
+                connection.execute(insert(identities), to_identity_row(identity))
         except IntegrityError:
             return False
         return True
@@ -97,7 +97,7 @@ class IdentityStore:
                 if takes_email_from is not None:
                     connection.execute(free_email(takes_email_from, user.email, now=now))
                 connection.execute(insert(users), to_row(user) | {"created_at": now, "updated_at": now})
-                connection.execute(insert(identities), _to_row(identity))
+                connection.execute(insert(identities), to_identity_row(identity))
         except IntegrityError:
             return False
         return True
@@ -159,7 +159,8 @@ def _parameters(key: Key) -> dict[str, str]:
     return {f"k_{name}": value for name, value in key.columns().items()}
 
 
-def _to_row(identity: LinkedIdentity) -> dict[str, Any]:
+def to_identity_row(identity: LinkedIdentity) -> dict[str, Any]:
+    """A link as the table has it."""
     return identity.key.columns() | {
         "user_id": identity.user_id,
         "email": identity.email,

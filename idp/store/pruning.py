@@ -5,11 +5,12 @@ A row goes at the latest `KEEP_SECONDS` plus one round after its end. One proces
 
 from typing import Any
 
-from sqlalchemy import Column, Table, delete, select
+from sqlalchemy import Column, Table, delete, func, select
 
 from idp.store import tables
 from idp.store.database import Database
 from idp.store.ephemeral import Ephemeral
+from idp.store.refusals import KEPT
 
 KEEP_SECONDS = 3600  # a used code or refresh token is known as such for an hour after its end, then merely unknown
 KEEP_MAIL_SECONDS = 86_400  # for a developer to read, and for an operator to see what became of it
@@ -31,23 +32,39 @@ _EXPIRING: tuple[Rule, ...] = (
 )
 
 
-def prune(database: Database, *, now: int, audit_retention: int | None = None) -> dict[str, int]:
-    """Delete expired rows, and audit events older than `audit_retention` seconds (None: none); counts by table."""
+def prune(
+    database: Database, *, now: int, audit_retention: int | None = None, refusal_retention: int | None = None
+) -> dict[str, int]:
+    """Delete expired rows, and audit events and refusals older than so many seconds (None: none); counts by table. Of
+    the refusals, no more than KEPT stay."""
     counts: dict[str, int] = {}
     rules: list[Rule] = [*_EXPIRING]
     if audit_retention is not None:
         rules.append((tables.audit_events, tables.audit_events.c.id, tables.audit_events.c.at, audit_retention))
+    if refusal_retention is not None:
+        rules.append((tables.refusals, tables.refusals.c.id, tables.refusals.c.at, refusal_retention))
     for table, key, ends, keep in rules:
         counts[table.name] = counts.get(table.name, 0) + _prune_table(database, table, key, ends, now - keep)
+    table, key = tables.refusals, tables.refusals.c.id
+    with database.reading() as connection:
+        newest = connection.execute(select(func.max(key))).scalar() or 0
+    counts[table.name] = counts.get(table.name, 0) + _prune_table(database, table, key, key, newest - KEPT)
     return counts
 
 
 def prune_in_turn(
-    database: Database, ephemeral: Ephemeral, *, now: int, audit_retention: int | None = None
+    database: Database,
+    ephemeral: Ephemeral,
+    *,
+    now: int,
+    audit_retention: int | None = None,
+    refusal_retention: int | None = None,
 ) -> dict[str, int]:
     """Like `prune`, but only in the process that is first in this round; empty in the others."""
     first = ephemeral.put_new("prune", "round", {}, lifetime=ROUND_SECONDS - 10, now=now)
-    return prune(database, now=now, audit_retention=audit_retention) if first else {}
+    if not first:
+        return {}
+    return prune(database, now=now, audit_retention=audit_retention, refusal_retention=refusal_retention)
 
 
 def _prune_table(database: Database, table: Table, key: Column[Any], ends: Column[int], before: int) -> int:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -13,18 +14,30 @@ _REVISION = re.compile(
 )
 
 
+Age = Literal["none", "older", "current", "newer"]
+
+
 def is_current(database: Database) -> bool:
     """Whether the database is at the newest revision of this version, or at one that this version does not know yet.
 
     A newer schema is served as well: during a rolling deployment old code runs on it.
     """
+    return age_of_schema(database) in {"current", "newer"}
+
+
+def age_of_schema(database: Database) -> Age:
+    """The schema compared with this version's; `none`: there is none, or it cannot be read."""
     try:
         with database.reading() as connection:
             revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     except SQLAlchemyError:
-        return False
+        return "none"
     known, head = _revisions()
-    return revision is not None and (revision == head or revision not in known)
+    if revision is None:
+        return "none"
+    if revision == head:
+        return "current"
+    return "older" if revision in known else "newer"
 
 
 def _revisions() -> tuple[set[str], str | None]:

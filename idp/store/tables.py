@@ -226,6 +226,8 @@ grants = Table(
     Column("code_hash", _hash, nullable=False, unique=True),
     Column("code_expires_at", BigInteger, nullable=False),
     Column("code_used_at", BigInteger, nullable=True),
+    Column("code_used_network", String(64), nullable=True),  # from where, /24 or /48; for the flow inspector
+    Column("code_used_request", _exact(64), nullable=True),  # the id of that request
     Column("created_at", BigInteger, nullable=False),
     Column("refresh_expires_at", BigInteger, nullable=True),  # absolute end of the refresh tokens, once there are some
     Column("expires_at", BigInteger, nullable=False, index=True),  # nothing of this grant is valid any more
@@ -257,6 +259,19 @@ ephemeral = Table(
     Column("key_hash", _hash, primary_key=True),
     Column("value", _long(), nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+# What was refused and why, for whoever integrates a client: a ring of the newest, of a day or so. Nothing of it is a
+# secret: values were masked before they came here.
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("request_id", _exact(64), nullable=False, index=True),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("client_id", _id, nullable=True),
+    Column("error", _exact(64), nullable=False),
+    Column("document", _long(), nullable=False),  # JSON object
 )
 
 audit_events = Table(

@@ -12,7 +12,8 @@ from sqlalchemy import bindparam, case, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from idp.store.database import Database, to_json
-from idp.store.tables import users
+from idp.store.identities import Key, LinkedIdentity, to_identity_row
+from idp.store.tables import identities, users
 from idp.store.users import PROFILE_CLAIMS, NewUser, to_row
 
 _KNOWN_COLUMNS = (
@@ -23,6 +24,7 @@ _KNOWN_COLUMNS = (
 _CLAIMS = ("email", "email_key", "email_verified", "phone_number", "phone_number_verified", "profile", "roles")
 CHANGEABLE = (*_CLAIMS, "password_hash")
 _insert = insert(users)
+_insert_link = insert(identities)
 _hash = case(  # somebody may be choosing a password at this moment
     (users.c.password_changed_at.is_(None), bindparam("imported_hash", type_=users.c.password_hash.type)),
     else_=users.c.password_hash,
@@ -50,11 +52,12 @@ class KnownUser:
 
 @dataclass(frozen=True, slots=True)
 class AddedUser:
-    """Somebody new, since when they have had their account, and whether it is locked."""
+    """Somebody new, since when they have had their account, whether it is locked, and their accounts elsewhere."""
 
     user: NewUser
     created_at: int
     is_disabled: bool = False
+    links: Sequence[LinkedIdentity] = ()
 
 
 class UserBatches:
@@ -67,6 +70,20 @@ class UserBatches:
         with self._database.reading() as connection:
             return [_known(row) for row in connection.execute(select(*_KNOWN_COLUMNS).where(wanted))]
 
+    def find_owners(self, keys: Collection[Key]) -> dict[Key, str]:
+        """Which of these accounts at other providers are linked, and to whom: account → user id."""
+        subjects: dict[tuple[str, str], set[str]] = {}
+        for key in keys:
+            subjects.setdefault((key.upstream, key.issuer), set()).add(key.subject)
+        found: dict[Key, str] = {}
+        with self._database.reading() as connection:
+            for (upstream, issuer), wanted in subjects.items():
+                of_provider = (identities.c.upstream == upstream, identities.c.issuer == issuer)
+                query = select(identities.c.subject, identities.c.user_id).where(*of_provider)
+                rows = connection.execute(query.where(identities.c.subject.in_(wanted)))
+                found |= {Key(upstream, issuer, row.subject): row.user_id for row in rows}
+        return found
+
     def save(
         self,
         added: Sequence[AddedUser],
@@ -74,18 +91,22 @@ class UserBatches:
         *,
         now: int,
     ) -> bool:
-        """Store new people and change others (id → all of CHANGEABLE), all or nothing; False when a user name or an
-        e-mail has been taken meanwhile. A password that its person has chosen meanwhile stays."""
+        """Store new people and change others (id → all of CHANGEABLE), all or nothing; False when a user name, an
+        e-mail or an account elsewhere has been taken meanwhile. A password that its person has chosen meanwhile
+        stays."""
         new = [
             to_row(each.user)
             | {"created_at": each.created_at, "updated_at": now, "disabled_at": now if each.is_disabled else None}
             for each in added
         ]
+        links = [to_identity_row(link) for each in added for link in each.links]
         old = [{"user_id": user_id, "updated_at": now} | _storable(values) for user_id, values in changed]
         try:
             with self._database.writing() as connection:
                 if new:
                     connection.execute(_insert, new)
+                if links:
+                    connection.execute(_insert_link, links)
                 if old:
                     connection.execute(_update, old)
         except IntegrityError:

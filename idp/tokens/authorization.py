@@ -1,4 +1,4 @@
-"""What a grant has proved: everything `issue` needs to mint, and nothing else."""
+"""What a grant has proved: everything `issue` needs to mint, and nothing else. For a person, or for nobody."""
 
 from dataclasses import dataclass
 
@@ -16,3 +16,11 @@ class Authorization:
     scopes: tuple[str, ...]
     resources: tuple[str, ...]
     refresh_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAuthorization:
+    """RFC 6749 §4.4: a client in its own name. There is no person, so nothing about one, and nothing to refresh."""
+
+    scopes: tuple[str, ...]
+    resources: tuple[str, ...]

@@ -5,6 +5,8 @@ from idp.settings import UpstreamSettings
 from idp.upstream.profile import read_email, read_names, read_text
 from idp.upstream.provider import Answer, Endpoints, Provider
 
+ISSUER = "https://discord.com"
+
 
 def endpoints(_settings: UpstreamSettings) -> Endpoints:
     return Endpoints(
@@ -23,7 +25,7 @@ def to_identity(answer: Answer) -> Identity:
     shown = read_text(person.get("global_name")) or read_text(person.get("username"))
     profile = {"name": shown, "nickname": read_text(person.get("username")), "picture": find_avatar(person)}
     return Identity(
-        issuer="https://discord.com",
+        issuer=ISSUER,
         subject=subject,
         email=email,
         email_verified=email is not None and person.get("verified") is True,

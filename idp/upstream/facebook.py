@@ -10,6 +10,8 @@ from idp.settings import UpstreamSettings
 from idp.upstream.profile import read_email, read_https_url, read_names, read_text
 from idp.upstream.provider import Answer, Endpoints, Provider
 
+ISSUER = "https://www.facebook.com"
+
 GRAPH = "https://graph.facebook.com/v23.0"
 FIELDS = "id,name,first_name,last_name,email,picture.width(256).height(256)"
 
@@ -33,7 +35,7 @@ def to_identity(answer: Answer) -> Identity:
         "picture": read_https_url(_picture(person)),
     }
     return Identity(
-        issuer="https://www.facebook.com",
+        issuer=ISSUER,
         subject=person["id"],
         email=read_email(person.get("email")),
         profile={name: value for name, value in profile.items() if value},

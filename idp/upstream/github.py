@@ -7,6 +7,8 @@ from idp.settings import UpstreamSettings
 from idp.upstream.profile import read_email, read_https_url, read_names, read_text
 from idp.upstream.provider import Answer, Endpoints, Provider
 
+ISSUER = "https://github.com"
+
 EMAILS = "https://api.github.com/user/emails"
 
 
@@ -31,7 +33,7 @@ def to_identity(answer: Answer) -> Identity:
         "picture": read_https_url(person.get("avatar_url")),
     }
     return Identity(
-        issuer="https://github.com",
+        issuer=ISSUER,
         subject=str(number),
         email=email,
         email_verified=verified,

@@ -6,7 +6,7 @@
 from flask import Flask
 
 from idp.settings import Settings
-from idp.web import csrf, errors, forms, limits, locale, log, mount, security_headers, session_cookie
+from idp.web import csrf, errors, forms, inspector, limits, locale, log, mount, security_headers, session_cookie
 
 
 def register(app: Flask, settings: Settings) -> None:
@@ -18,6 +18,7 @@ def register(app: Flask, settings: Settings) -> None:
     limits.register_limits(app, settings)
     locale.register_locale(app, settings)
     security_headers.register_security_headers(app, settings)
+    inspector.register_inspector(app, settings)
     errors.register_errors(app)
     app.url_map.merge_slashes = False
     app.wsgi_app = mount.Mount(app.wsgi_app, settings.issuer)  # type: ignore[method-assign]

@@ -5,11 +5,10 @@ Never a wildcard, never credentials; errors carry the headers too, else a browse
 
 from flask import Blueprint, Response, request
 
-from idp.web.current import current_server
+from idp.web.inspector import NOT_FOR_PAGES, is_registered_origin, note_foreign_origin
 
 MAX_AGE_SECONDS = 600
 _ALLOWED_HEADERS = "Authorization, Content-Type, DPoP"
-_NOT_FOR_PAGES = frozenset({"/introspect", "/health"})  # for clients with a secret, and for the machines around us
 _EXPOSED_HEADERS = "WWW-Authenticate, X-Request-Id, Retry-After"
 
 
@@ -24,11 +23,14 @@ def register_cors(blueprint: Blueprint) -> None:
 
 def allow_origin(response: Response) -> Response:
     """Say that the page which asked may read this answer, when its origin is registered."""
-    if request.path in _NOT_FOR_PAGES:
+    if request.path in NOT_FOR_PAGES:
         return response
     response.vary.add("Origin")
     origin = request.headers.get("Origin")
-    if origin is None or not current_server().store.clients.is_registered_origin(origin):
+    if origin is None:
+        return response
+    if not is_registered_origin(origin):
+        note_foreign_origin()
         return response
     response.headers["Access-Control-Allow-Origin"] = origin
     if request.method == "OPTIONS":

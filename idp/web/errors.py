@@ -23,12 +23,16 @@ from idp.protocol.errors import (
     OAuthError,
     TemporarilyUnavailable,
 )
+from idp.protocol.findings import Finding
 from idp.web.cors import allow_origin
 from idp.web.current import current_server, request_time
+from idp.web.inspector import note, note_error
 from idp.web.limits import limited_network, seconds_to_wait
 from idp.web.log import request_id
 from idp.web.pages import client_view, render_page, see_other
+from idp.web.refusal_findings import describe_status, explain_form, explain_interaction, explain_status
 from idp.web.security_headers import allow_form_target
+from idp.web.session_cookie import known_browser
 
 MACHINES = "endpoints"
 _log = structlog.get_logger("idp.errors")
@@ -62,8 +66,8 @@ def render_delivery(delivery: Delivery) -> Response:
 
 def render_json_error(error: OAuthError) -> Response:
     """RFC 6749 §5.2, RFC 6750 §3."""
-    body = {"error": error.error, "error_description": error.description} if error.error else {}
-    response = jsonify(body)
+    said = {"error": error.error, "error_description": error.description} if error.error else {}
+    response = jsonify(said | {"request_id": request_id()})
     response.status_code = error.status
     if isinstance(error, BearerError):
         response.headers["WWW-Authenticate"] = _bearer_challenge(error)
@@ -89,11 +93,13 @@ def _answer_client(failed: AuthorizationFailed) -> Response:
     error = failed.error
     _log.info("refused", error=error.error, description=error.description, detail=error.detail,
               client_id=failed.target.client.client_id)  # fmt: skip
-    return render_delivery(deliver_error(current_server(), failed.target, error))
+    note_error(error, client_id=failed.target.client.client_id)
+    return render_delivery(deliver_error(current_server(), failed.target, error, request_id=request_id()))
 
 
 def _answer_oauth_error(error: OAuthError) -> Response:
     _log.info("refused", error=error.error, description=error.description, detail=error.detail)
+    note_error(error)
     if _is_for_machines():
         return render_json_error(error)
     if isinstance(error, TemporarilyUnavailable):
@@ -113,6 +119,8 @@ def _answer_oauth_error(error: OAuthError) -> Response:
 
 def _answer_csrf_error(error: CSRFError) -> Response:
     _log.warning("form refused", reason=error.description)
+    note("form_refused", "A form was not from this browser, or the browser keeps no cookies for this site.",
+         [explain_form(str(error.description))])  # fmt: skip
     return _page(
         400,
         _("This form cannot be used any more"),
@@ -128,8 +136,12 @@ def _answer_limit(error: RateLimitExceeded) -> Response:
     if request.endpoint == "pages.login":
         key, now = limited_network(), request_time()
         audit.record_once_a_minute(current_server(), audit.Event.SIGN_IN_LIMITED, key, now=now, limit=limit)
+    note("too_many_requests", "There were too many requests from this network in a short time.",
+         [Finding("rate limit", (limit or "a limit",), f"more, in a short time; {wait} s to wait")])  # fmt: skip
     if _is_for_machines():
-        response = render_json_error(TemporarilyUnavailable("Too many requests.", retry_after=wait))
+        response = render_json_error(
+            TemporarilyUnavailable("Too many requests; wait as long as Retry-After says.", retry_after=wait)
+        )
         response.status_code = 429
         return response
     response = _page(
@@ -147,12 +159,16 @@ def _answer_http_error(error: HTTPException) -> Response:
     status = error.code or 500
     if status < 400:
         return Response(status=status, headers=_headers_of(error))
+    description = describe_status(status, error.name, _headers_of(error))
     if _is_for_machines():
-        response = jsonify(error="invalid_request", error_description=f"{status} {error.name}")
+        note("invalid_request", description, [explain_status(status, _headers_of(error))])
+        response = jsonify(error="invalid_request", error_description=description, request_id=request_id())
         response.status_code = status
         if request.blueprint is None:  # refused by the router, so the endpoints' own hooks do not run
             allow_origin(response)
     else:
+        if status != 404:  # wrong addresses are what robots are made of
+            note("invalid_request", description, [explain_status(status, _headers_of(error))])
         response = _http_page(status)
     for name, value in _headers_of(error).items():
         if name in {"Allow", "Retry-After"}:
@@ -173,8 +189,11 @@ def _http_page(status: int) -> Response:
 def _answer_anything_else(error: Exception) -> Response:
     """What nobody foresaw: the log has it all, the caller gets a reference number."""
     _log.error("unexpected", exc_info=error)
+    note("server_error", "The fault is this server's; its log has the rest under this id.")
     if _is_for_machines():
-        response = jsonify(error="server_error", error_description=f"Reference: {request_id()}")
+        response = jsonify(
+            error="server_error", error_description=f"Reference: {request_id()}", request_id=request_id()
+        )
         response.status_code = 500
         return response
     return _page(
@@ -192,4 +211,6 @@ def _page(status: int, title: str, message: str, advice: str | None, **more: Any
 
 def render_expired(client: Any = None) -> Response:
     """An interaction that has ended, or is another browser's: how to start again."""
+    note("interaction_ended", "The sign-in that this page belongs to has ended, or is another browser's.",
+         lambda: [explain_interaction(known_browser() is not None)])  # fmt: skip
     return render_page("expired", status=400, client=client_view(client), reference=request_id())

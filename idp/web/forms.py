@@ -7,6 +7,7 @@ from flask import request as current_request
 from werkzeug.exceptions import MethodNotAllowed, RequestEntityTooLarge
 
 from idp.protocol.errors import InvalidRequest
+from idp.protocol.findings import Finding, shown
 from idp.protocol.params import Params
 
 FORM_TYPE = "application/x-www-form-urlencoded"
@@ -38,8 +39,13 @@ def read_query(request: Request) -> Params:
 def read_body(request: Request) -> Params:
     """The body's parameters; a body of another content type is refused."""
     if request.mimetype != FORM_TYPE:
-        raise InvalidRequest(f"The request body must be {FORM_TYPE}.")
+        raise InvalidRequest(f"The request body must be {FORM_TYPE}.", findings=[_explain_type(request.mimetype)])
     return _parse(request.get_data(cache=True), "body")
+
+
+def _explain_type(received: str) -> Finding:
+    hint = "Send the parameters form-encoded, not as JSON or multipart, with this Content-Type."
+    return Finding("Content-Type", (FORM_TYPE,), shown(received) or "none", hint)
 
 
 def read_form(request: Request) -> Params:

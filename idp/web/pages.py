@@ -10,6 +10,7 @@ from idp.captcha import Widget
 from idp.protocol.client import Client
 from idp.protocol.identity import User
 from idp.web.current import current_server
+from idp.web.inspector import inspect_url
 from idp.web.locale import LANGUAGE_NAMES, PARAMETER
 from idp.web.security_headers import allow_captcha_sources
 
@@ -20,6 +21,8 @@ def render_page(name: str, *, status: int = 200, language_links: bool = True, **
     A `captcha` among the variables is what `_captcha.html` shows; the security policy of this page then lets it work.
     """
     locale = str(get_locale())
+    if variables.get("reference"):
+        variables.setdefault("inspect_url", inspect_url())
     captcha: Widget | None = variables.pop("captcha", None)
     if captcha is not None:
         allow_captcha_sources(captcha.sources)

@@ -27,6 +27,7 @@ from idp.web.session_cookie import browser, known_browser, start_session
 from idp.web.trusted_device import is_trusted_by, remember_device
 
 ACCOUNT = "account"
+ADMIN_CLIENTS = "admin-clients"
 # Where a sign-in without a client may lead: word → endpoint.
 RETURNS: Mapping[str, str] = {
     ACCOUNT: "pages.account",
@@ -42,6 +43,7 @@ RETURNS: Mapping[str, str] = {
     "account-history": "pages.account_history",
     "account-data": "pages.account_data",
     "account-delete": "pages.account_delete",
+    ADMIN_CLIENTS: "pages.admin_clients",
 }
 
 

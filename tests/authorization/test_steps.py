@@ -87,6 +87,7 @@ def standing(
     return Standing(server, request, session, ADA if session else None, progress or Progress(), NOW)
 
 
+OWN_APP = {"public": True, "first_party": True, "redirect_uri": "app:/cb"}
 NEEDED: list[Any] = [
     pytest.param({}, None, id="session and consent are there"),
     pytest.param({"session": None}, "login", id="nobody is signed in"),
@@ -131,6 +132,21 @@ NEEDED: list[Any] = [
     pytest.param({"public": True}, None, id="public client at https"),
     pytest.param({"public": True, "redirect_uri": "app:/cb"}, "consent", id="RFC 8252 §8.6 private-use scheme"),
     pytest.param({"public": True, "redirect_uri": "http://127.0.0.1:1/cb"}, "consent", id="RFC 8252 §8.6 loopback"),
+    pytest.param(
+        {"public": True, "redirect_uri": "app:/cb", "progress": SIGNED_IN}, "consent", id="§8.6 third party, acted"
+    ),
+    pytest.param(OWN_APP, "consent", id="RFC 8252 §8.6 first party, a session alone"),
+    pytest.param(
+        OWN_APP | {"redirect_uri": "http://[::1]/cb"}, "consent", id="RFC 8252 §8.6 first party, loopback, a session"
+    ),
+    pytest.param(OWN_APP | {"progress": SIGNED_IN}, None, id="first party, has just signed in"),
+    pytest.param(OWN_APP | {"progress": Progress(chose_account=True)}, None, id="first party, has chosen the account"),
+    pytest.param(
+        OWN_APP | {"progress": Progress(signed_in_sid="sid", hint_followed=True)}, "consent", id="sent on by idp_hint"
+    ),
+    pytest.param(OWN_APP | {"progress": Progress(consented_user_id=ADA.id)}, None, id="first party, continued"),
+    pytest.param(OWN_APP | {"redirect_uri": "https://c.example/cb"}, None, id="first party, claimed https"),
+    pytest.param(OWN_APP | {"public": False}, None, id="first party, with a secret"),
 ]
 
 

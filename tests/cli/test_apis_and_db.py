@@ -45,6 +45,25 @@ def test_an_api_in_use_stays(idp: Idp) -> None:
     assert "demo-web" in answer.err
 
 
+def test_a_scope_leaves_the_clients_before_it_leaves_its_api(idp: Idp, store: Store) -> None:
+    """A scope that belongs to no API goes into tokens for any: a service's for another API would carry this one's."""
+    first, second = "https://a.example", "https://b.example"
+    assert idp("apis", "add", first, "--scope", "a.read=Read a", "--scope", "a.write=Write a").code == 0
+    assert idp("apis", "add", second, "--scope", "b.read=Read b").code == 0
+    options = ("--grant-type", "client_credentials", "--api", second)
+    added = idp("clients", "add", "Jobs", "--id", "jobs", *options, "--scope", "b.read a.write")
+    assert added.code == 0, added.err
+    for command in (("remove", first), ("add", first, "--scope", "a.read=Read a")):
+        refused = idp("apis", *command)
+        assert refused.code == 1
+        assert "jobs (a.write)" in refused.err
+        assert "idp clients update ID --scope" in refused.err
+    assert list(store.apis.all()[first].scopes) == ["a.read", "a.write"]
+    assert idp("apis", "add", first, "--scope", "a.write=Write all of a").code == 0, "a.read is nobody's"
+    assert idp("clients", "update", "jobs", "--scope", "b.read").code == 0
+    assert idp("apis", "remove", first).code == 0
+
+
 @pytest.mark.usefixtures("empty_folder")
 def test_db_upgrade_makes_the_schema_and_check_agrees() -> None:
     assert "idp db upgrade" in run_idp("db", "check").err

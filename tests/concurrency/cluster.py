@@ -1,5 +1,6 @@
 """Instances behind a load balancer: same PostgreSQL, same Redis, same keys, same settings."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -52,4 +53,4 @@ def _instance(folder: Path, shared: dict[str, str]) -> Iterator[ServerUnderTest]
         yield instance
         check_no_fault(instance)
     finally:
-        stop(instance)
+        stop(instance, signal.SIGQUIT)

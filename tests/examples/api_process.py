@@ -46,7 +46,12 @@ class ExampleApi:
     ) -> tuple[NewUser, dict[str, Any]]:
         """A person who signed in so many seconds ago, and the tokens that a mobile app gets for them."""
         self.server.store.apis.save(Api(API, "Orders", {"orders.read": "See your orders"}), now=self.server.now)
-        settings = {"public": True, "first_party": True, "audience": (API,), "scope": tuple(SCOPE.split())} | client
+        settings: dict[str, Any] = {
+            "public": True,
+            "first_party": True,
+            "audience": (API,),
+            "scope": tuple(SCOPE.split()),
+        } | client
         app = RelyingParty(self.server, self.server.add_client(**settings))
         person = self.server.add_user(roles=roles)
         browser = Browser(self.server)
@@ -63,12 +68,17 @@ class ExampleApi:
 def running_api(server: ServerUnderTest, folder: Path, example: str, *command: str) -> Iterator[ExampleApi]:
     """`command` is a Python module with its arguments; the port is added to them."""
     api = ExampleApi(server, find_free_port(), folder / f"{example}.log")
-    environment = os.environ | {"ISSUER": server.issuer, "AUDIENCE": API, "PYTHONWARNINGS": "default"}
+    environment = {"ISSUER": server.issuer, "AUDIENCE": API, "PYTHONWARNINGS": "default"}
+    started = [sys.executable, "-m", *command, "--host", "127.0.0.1", "--port", str(api.port)]
+    with running(api, started, ROOT / "examples" / example, environment):
+        yield api
+
+
+@contextmanager
+def running(api: ExampleApi, command: list[str], folder: Path, environment: dict[str, str]) -> Iterator[ExampleApi]:
+    """Any API that listens on the port, once `/health` answers."""
     with api.log.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command, "--host", "127.0.0.1", "--port", str(api.port)],
-            cwd=ROOT / "examples" / example, env=environment, stdout=log, stderr=log,
-        )  # fmt: skip
+        process = subprocess.Popen(command, cwd=folder, env=os.environ | environment, stdout=log, stderr=log)
     try:
         _wait(api, process)
         yield api

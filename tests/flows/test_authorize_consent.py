@@ -168,6 +168,45 @@ def test_a_public_client_whose_identity_nothing_assures_is_asked_for_each_time(
     assert ask(client, browser, prompt="none").callback.error == ("consent_required" if always else None)
 
 
+NATIVE = [
+    pytest.param("com.example.app:/cb", id="private-use scheme"),
+    pytest.param("http://127.0.0.1/cb", id="loopback"),
+]
+
+
+@pytest.mark.spec("RFC 8252", "8.6", "SHOULD NOT")
+@pytest.mark.asvs("10.7.1")
+@pytest.mark.parametrize("uri", NATIVE)
+def test_a_first_party_app_gets_no_code_of_a_session_alone(server: ServerUnderTest, uri: str) -> None:
+    """Whoever has just signed in has seen which application asks; a session that is there answers nothing unseen."""
+    client, user = trusted_party(server, public=True, redirect_uris=(uri,)), server.add_user()
+    browser = Browser(server)
+    assert ask(client, browser).log_in(user.username).callback.code, "the sign-in was for this very request"
+    for _ in range(2):
+        asked = ask(client, browser, scope="openid profile")
+        assert asked.page.id == "consent-page"
+        assert client.client.metadata.name in asked.page.text
+        assert asked.page.soup.select_one("#confirm-advice") is not None
+        assert asked.page.soup.select_one("#scopes") is None
+        assert asked.then(asked.page.submit("allow")).callback.code
+    assert server.store.consents.find(user.id, client.client.client_id) == frozenset(), "asked again each time"
+    refused = ask(client, browser)
+    assert refused.then(refused.page.submit("deny")).callback.error == "access_denied"
+    assert ask(client, browser, prompt="none").callback.error == "consent_required"
+    chosen = ask(client, browser, prompt="select_account")
+    assert chosen.then(chosen.page.submit("continue")).callback.code, "one page is enough"
+    full = ask(client, browser, scope="openid profile", prompt="consent")
+    assert full.page.soup.select_one("#scopes") is not None
+
+
+@pytest.mark.spec("RFC 8252", "8.6", "SHOULD NOT")
+def test_a_first_party_app_whose_identity_is_assured_is_answered_at_once(server: ServerUnderTest) -> None:
+    browser = signed_in(server, server.add_user().username)
+    claimed = ("https://orders.example.com/cb",)
+    assert ask(trusted_party(server, public=True, redirect_uris=claimed), browser).callback.code
+    assert ask(trusted_party(server, redirect_uris=("http://127.0.0.1/cb",)), browser).callback.code, "by its secret"
+
+
 @pytest.mark.asvs("10.7.2")
 def test_the_consent_page_says_who_asks_for_what_in_words(timed: TimedServer) -> None:
     api = Api("https://orders.example.com", "Orders", {"orders:read": "Read your orders", "orders:write": ""})

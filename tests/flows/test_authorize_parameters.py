@@ -66,7 +66,7 @@ def test_a_refusal_travels_to_the_client_with_state_and_iss(
     answer = asked.callback
     assert answer.url.startswith("https://client.example.com/callback?")
     assert answer.error == error
-    assert set(answer.params) == {"error", "error_description", "state", "iss"}
+    assert set(answer.params) == {"error", "error_description", "request_id", "state", "iss"}
     assert answer.params["state"] == asked.params["state"]
     assert answer.params["iss"] == server.issuer
     description = answer.params["error_description"]

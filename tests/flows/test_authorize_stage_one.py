@@ -94,8 +94,8 @@ def test_a_disabled_client_is_unknown(server: ServerUnderTest, browser: Browser)
 @pytest.mark.spec("RFC 8252", "7.3", "MUST")
 def test_an_app_on_loopback_gets_its_answer_at_the_port_it_chose(server: ServerUnderTest) -> None:
     client = trusted_party(server, public=True, redirect_uris=("http://127.0.0.1/cb", "http://localhost:3000/cb"))
-    browser = signed_in(server, server.add_user().username)
-    asked = ask(client, browser, redirect_uri="http://127.0.0.1:51234/cb")
+    browser = Browser(server)
+    asked = ask(client, browser, redirect_uri="http://127.0.0.1:51234/cb").log_in(server.add_user().username)
     assert asked.response.headers["Location"].startswith("http://127.0.0.1:51234/cb?code=")
     assert client.redeem(asked.callback).status_code == 200
     wrong = ask(client, browser, redirect_uri="http://localhost:3001/cb")
@@ -106,7 +106,7 @@ def test_an_app_on_loopback_gets_its_answer_at_the_port_it_chose(server: ServerU
 @pytest.mark.parametrize("uri", ["nextarget://callback", "com.example.app:/cb"])
 def test_an_app_gets_its_answer_at_its_private_use_scheme(server: ServerUnderTest, uri: str) -> None:
     client = trusted_party(server, public=True, redirect_uris=(uri,))
-    asked = ask(client, signed_in(server, server.add_user().username))
+    asked = ask(client, Browser(server)).log_in(server.add_user().username)
     assert asked.response.headers["Location"].startswith(f"{uri}?code=")
     assert client.redeem(asked.callback).status_code == 200
 

@@ -165,7 +165,8 @@ def check_error_shape(answer: requests.Response) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
     body: dict[str, Any] = json.loads(answer.content.decode("ascii"))
     allowed = set(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
-    assert set(body) == {"error", "error_description"}
+    assert set(body) == {"error", "error_description", "request_id"}
+    assert body["request_id"] == answer.headers["X-Request-Id"]
     assert set(body["error"]) | set(body["error_description"]) <= allowed
 
 

@@ -385,6 +385,18 @@ def test_a_hint_is_followed_once(party: RelyingParty) -> None:
     assert asked.then(there.choose(somebody("google"))).callback.code
 
 
+@pytest.mark.spec("RFC 8252", "8.6", "SHOULD NOT")
+def test_an_app_that_another_may_pose_as_gets_no_code_of_a_hint_alone(server: ServerUnderTest) -> None:
+    """The provider may have answered without a question, so here is the first page that names the application."""
+    party = first_party(server, public=True, redirect_uris=("com.example.app:/cb",))
+    asked = ask(party, Browser(server), idp_hint="google")
+    asked = asked.then(elsewhere(asked.browser, asked.response).choose(somebody("google")))
+    assert asked.page.id == "consent-page"
+    assert asked.then(asked.page.submit("allow")).callback.code
+    pressed = press(ask(party, Browser(server)).page, "google")
+    assert "code=" in pressed.browser.follow(pressed.choose(somebody("google"))).headers["Location"]
+
+
 @every_connection
 def test_after_a_refusal_over_there_a_hint_leads_to_the_choice(party: RelyingParty, name: str) -> None:
     user = party.server.add_user()

@@ -105,6 +105,7 @@ def _register_clients(server: ServerUnderTest) -> dict[str, dict[str, Any]]:
         "signed_userinfo": add(userinfo_signed_response_alg="RS256"),
         "caller": add(audience=(API,)),
         "api": add(serves=(API,)),
+        "service": add(grant_types=("client_credentials",), scope=("jobs.run",), audience=(API,)),
     }
     for alg in ("PS256", "ES256", "EdDSA"):
         registered[f"id_token_{alg.lower()}"] = add(id_token_signed_response_alg=alg)

@@ -258,6 +258,20 @@ export const scenarios = {
     await assert.rejects(client.userinfo(id_token), { status: 401 });
   },
 
+  async "a service gets a token in its own name, and an API verifies it offline"(bench) {
+    const client = await Client.of(bench, "service");
+    const { server, metadata, authentication } = client;
+    const form = new URLSearchParams({ scope: "jobs.run", resource: "https://api.example.com" });
+    const response = await oauth.clientCredentialsGrantRequest(server, metadata, authentication, form, HTTP);
+    const tokens = await oauth.processClientCredentialsResponse(server, metadata, response);
+    assert.deepEqual([tokens.id_token, tokens.refresh_token, tokens.scope], [undefined, undefined, "jobs.run"]);
+    const claims = await checkAtApi(server, tokens.access_token, "https://api.example.com");
+    assert.equal(claims.sub, metadata.client_id);
+    assert.equal((await client.introspect(tokens.access_token)).sub, metadata.client_id);
+    await client.revoke(tokens.access_token);
+    assert.deepEqual(await client.introspect(tokens.access_token), { active: false });
+  },
+
   async "resource narrows the audience of an access token"(bench) {
     const tokens = await checkFlow(bench, "caller", { resource: "https://api.example.com" });
     const { server } = await Client.of(bench, "caller");

@@ -39,6 +39,7 @@ SCENARIOS = (
     promise("an API verifies an access token offline by RFC 9068", "RFC 9068", "4", "MUST"),
     promise("an API refuses the access token of another API, and an id_token", "RFC 9068", "4", "MUST"),
     promise("an id_token is not an access token at userinfo", "RFC 9068", "2.1", "MUST"),
+    promise("a service gets a token in its own name, and an API verifies it offline", "RFC 6749", "4.4", "MUST"),
     promise("resource narrows the audience of an access token", "RFC 8707", "2", "SHOULD"),
     promise("an unknown resource is invalid_target", "RFC 8707", "2", "SHOULD"),
     promise("userinfo without an access token has a bare challenge", "RFC 6750", "3.1", "SHOULD NOT"),

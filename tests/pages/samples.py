@@ -208,6 +208,7 @@ CONSENT: dict[str, Any] = {
     "resources": [],
     "offline": False,
     "redirect_host": "shop.example.com",
+    "confirms_only": False,
 }
 HOME: dict[str, Any] = {
     "issuer": "http://localhost:8000",
@@ -219,7 +220,47 @@ HOME: dict[str, Any] = {
     "account": None,
     "logout_url": "/logout",
     "account_url": "/account",
+    "admin_url": None,
     "demo": DEMO,
+}
+ADMIN_ENTRY: dict[str, Any] = {
+    "client_id": "iexi6sgzrgsm5ihljyyrlvzp44",
+    "name": "Shop",
+    "kind": "Next.js, Auth.js 5",
+    "is_public": False,
+    "is_first_party": True,
+    "is_disabled": False,
+    "created_at": "November 21, 2026",
+    "url": "/admin/clients/iexi6sgzrgsm5ihljyyrlvzp44",
+}
+HARD_ENTRY = {
+    **ADMIN_ENTRY,
+    "client_id": "x" * 128,
+    "name": HOSTILE,
+    "kind": None,
+    "is_public": True,
+    "is_first_party": False,
+    "is_disabled": True,
+    "created_at": None,
+}
+ADMIN_CLIENTS = {"clients": [ADMIN_ENTRY, HARD_ENTRY, {**ADMIN_ENTRY, "name": LONG_NAME}]}
+ADMIN_CLIENT: dict[str, Any] = {
+    "client": ADMIN_ENTRY,
+    "facts": [("Client ID", "iexi6sgzrgsm5ihljyyrlvzp44"), ("Authentication", "client_secret_basic")],
+    "lists": [("Redirect URIs", ("https://shop.example.com/callback", "http://localhost:3000/callback"))],
+    "files": [
+        {"path": ".env.local", "content": 'ISSUER="https://id.example.com"\n'},
+        {"path": "app/api/auth/[...nextauth]/route.ts", "content": f"export const url = '{'x' * 300}';\n" * 60},
+    ],
+    "is_unwritable": False,
+    "list_url": "/admin/clients",
+}
+HARD_ADMIN_CLIENT = {
+    **ADMIN_CLIENT,
+    "client": HARD_ENTRY,
+    "facts": [("Client ID", "x" * 128), ("Home page", "https://example.com/" + "x" * 400)],
+    "files": [],
+    "is_unwritable": True,
 }
 ERROR: dict[str, Any] = {
     "title": "This application is not known here",
@@ -389,6 +430,40 @@ LARGE_CONSENT = {
 }
 
 # sample: (template, id of the page's container, variables)
+REFUSAL: dict[str, Any] = {
+    "id": "1a2b3c4d5e6f7a8b",
+    "url": "/dev/inspect/1a2b3c4d5e6f7a8b",
+    "at": "2026-11-21T18:30:00Z",
+    "error": "invalid_request",
+    "description": HOSTILE,
+    "endpoint": "GET /authorize",
+    "client_id": "x" * 128,
+}
+REFUSED: dict[str, Any] = {
+    **REFUSAL,
+    "description": "redirect_uri is not one that is registered for this application.",
+    "network": "203.0.113.0/24",
+    "findings": [
+        {
+            "check": "redirect_uri",
+            "others": ["https://app.example.com/" + "a-long-path/" * 20, "http://127.0.0.1/callback"],
+            "received": "http://app.example.com/Callback/",
+            "hint": "The scheme is http, not https; capital and small letters of the path differ.",
+            "pieces": [
+                {"expected": "http", "received": "http", "same": True},
+                {"expected": "s", "received": "", "same": False},
+                {"expected": "://app.example.com/", "received": "://app.example.com/", "same": True},
+                {"expected": "c", "received": "C", "same": False},
+                {"expected": "allback", "received": "allback", "same": True},
+                {"expected": "", "received": "/", "same": False},
+            ],
+        },
+        {"check": HOSTILE, "others": [], "received": None, "hint": "", "pieces": []},
+        {"check": "code", "others": [LONG_NAME], "received": "y" * 300, "hint": LONG_NAME, "pieces": []},
+    ],
+    "sent": [{"name": "client_id", "value": "x" * 128}, {"name": "state", "value": "(43 characters)"}],
+    "list_url": "/dev/inspect",
+}
 DEV_MAIL: dict[str, Any] = {
     "recipient": "ada@example.org",
     "subject": "Confirm your address",
@@ -520,6 +595,18 @@ REMOVE_FACTOR: dict[str, Any] = {
 }
 
 SAMPLES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "dev-refusals": (
+        "dev_refusals",
+        "dev-refusals-page",
+        {"refusals": [REFUSAL, {**REFUSAL, "id": "00", "client_id": None}]},
+    ),
+    "dev-refusals-none": ("dev_refusals", "dev-refusals-page", {"refusals": []}),
+    "dev-refusal": ("dev_refusal", "dev-refusal-page", REFUSED),
+    "dev-refusal-bare": (
+        "dev_refusal",
+        "dev-refusal-page",
+        {**REFUSED, "client_id": None, "network": None, "findings": [], "sent": []},
+    ),
     "dev-mails": ("dev_mails", "dev-mails-page", {"mails": DEV_MAILS}),
     "dev-mails-none": ("dev_mails", "dev-mails-page", {"mails": []}),
     "dev-mail": ("dev_mail", "dev-mail-page", DEV_MAIL),
@@ -788,12 +875,14 @@ SAMPLES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "home-leaving": ("home", "home-page", {**HOME, "account": ACCOUNT, "keep_url": "/keep-account"}),
     "select-account": ("select_account", "select-account-page", STEP_PAGE),
     "consent": ("consent", "consent-page", CONSENT),
+    "consent-confirm": ("consent", "consent-page", {**CONSENT, "confirms_only": True, "redirect_host": None}),
     "consent-large": ("consent", "consent-page", CONSENT | LARGE_CONSENT),
     "consent-hostile": ("consent", "consent-page", {**CONSENT, "client": HOSTILE_CLIENT}),
     "logout": ("logout", "logout-page", {**STEP_PAGE, "fields": {"state": HOSTILE, "ui_locales": "fr"}}),
     "logout-plain": ("logout", "logout-page", {**STEP_PAGE, "client": None, "account": None, "fields": {}}),
     "logged-out": ("logged_out", "logged-out-page", {"client": CLIENT}),
     "error": ("error", "error-page", ERROR),
+    "error-in-development": ("error", "error-page", {**ERROR, "inspect_url": "/dev/inspect/1a2b3c4d5e6f7a8b"}),
     "error-short": ("error", "error-page", {**ERROR, "advice": None, "error": None, "description": None}),
     "expired": ("expired", "error-page", {"client": CLIENT, "status": 400, "reference": REFERENCE}),
     "expired-no-client": ("expired", "error-page", {"client": None, "status": 400, "reference": None}),
@@ -803,6 +892,12 @@ SAMPLES: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"client": None, "redirect_uri": "https://rp.example/cb", "params": {"state": HOSTILE, "submit": "a"}},
     ),
     "home": ("home", "home-page", HOME),
+    "admin-clients": ("admin_clients", "admin-clients-page", ADMIN_CLIENTS),
+    "admin-clients-none": ("admin_clients", "admin-clients-page", {"clients": []}),
+    "admin-client": ("admin_client", "admin-client-page", ADMIN_CLIENT),
+    "admin-client-hard": ("admin_client", "admin-client-page", HARD_ADMIN_CLIENT),
+    "admin-client-no-files": ("admin_client", "admin-client-page", {**ADMIN_CLIENT, "files": []}),
+    "home-admin": ("home", "home-page", {**HOME, "account": ACCOUNT, "admin_url": "/admin/clients"}),
     "home-production": (
         "home",
         "home-page",

@@ -11,7 +11,7 @@ from tests.support.accounts import make_client
 
 SUPPORTED: dict[str, Any] = {
     "auth_methods": ("none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"),
-    "grant_types": ("authorization_code", "refresh_token"),
+    "grant_types": ("authorization_code", "refresh_token", "client_credentials"),
     "signing_algs": ("RS256", "PS256", "ES256", "EdDSA"),
     "assertion_algs": ("RS256", "ES256", "HS256"),
 }
@@ -64,6 +64,10 @@ def test_a_sound_client_may_be_registered(changes: dict[str, Any]) -> None:
         pytest.param({"client_name": "a\nb"}, id="name of two lines"),
         pytest.param({"scope": ('a"b',)}, id="RFC 6749 §3.3 scope"),
         pytest.param({"grant_types": ("password",)}, id="RFC 9700 §2.4 password grant"),
+        pytest.param(
+            {"grant_types": ("client_credentials",), "token_endpoint_auth_method": "none"},
+            id="RFC 6749 §4.4 client credentials without any",
+        ),
         pytest.param({"grant_types": ("implicit",)}, id="RFC 9700 §2.1.2 implicit grant"),
         pytest.param({"redirect_uris": ()}, id="code grant without redirect URI"),
         pytest.param({"response_types": ("token",)}, id="response type token"),

@@ -17,7 +17,7 @@ SECRETS = {
     "passkeys": {"user_id", "id_hash", "credential_id", "public_key", "sign_count", "transports"},
     "devices": {"user_id", "id_hash"},
     "grants": {"id", "user_id", "sid", "nonce", "redirect_uri", "redirect_uri_sent", "code_challenge", "code_hash"}
-    | {"code_expires_at", "code_used_at", "refresh_expires_at"},
+    | {"code_expires_at", "code_used_at", "code_used_request", "refresh_expires_at"},
     "mail_outbox": {"id", "user_id", "sealed", "next_try_at", "tries", "claimed_until", "last_error", "expires_at"},
 }
 ELSEWHERE = {"audit_events"}  # read a page at a time, by its own store

@@ -43,6 +43,7 @@ FULL = Client(
     serves=("https://api.example.com",),
     web_origins=("https://app.example.com",),
     upstreams=("google", "acme"),
+    made_for="spa",
     access_token_lifetime=1,
     id_token_lifetime=2,
     refresh_token_lifetime=3,

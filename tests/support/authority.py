@@ -9,6 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+HOUR = datetime.timedelta(hours=1)
+
 
 class Authority:
     """A CA of our own, and certificates made by it."""
@@ -22,13 +24,16 @@ class Authority:
         self.bundle = directory / "ca.pem"
         self.bundle.write_bytes(self._sign(certificate))
 
-    def server_context(self, name: str) -> ssl.SSLContext:
+    def server_context(self, name: str, *, ends_in: datetime.timedelta = HOUR) -> ssl.SSLContext:
+        """A server's certificate for this name; of negative `ends_in`, one that has expired."""
         key = ec.generate_private_key(ec.SECP256R1())
         alternative: x509.GeneralName = x509.DNSName(name)
         if name[0].isdigit():
             alternative = x509.IPAddress(ipaddress.ip_address(name))
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        builder = self._builder(subject, key).add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+        builder = self._builder(subject, key, ends_in).add_extension(
+            x509.SubjectAlternativeName([alternative]), critical=False
+        )
         file = self._directory / f"{name}.pem"
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -38,7 +43,9 @@ class Authority:
         context.load_cert_chain(file)
         return context
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, ends_in: datetime.timedelta = HOUR
+    ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         return (
             x509.CertificateBuilder()
@@ -46,8 +53,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(hours=1))
+            .not_valid_before(now - 24 * HOUR)
+            .not_valid_after(now + ends_in)
         )
 
     def _sign(self, builder: x509.CertificateBuilder) -> bytes:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -26,10 +26,15 @@ from idp.protocol.client import Client
 from idp.settings import Settings, load_settings
 from idp.store import Store, migrations, open_store
 from idp.store.database import Database
+from idp.store.refusals import Refusal
 from idp.store.users import NewUser
+from idp.web.inspector import WRITER
 from tests.support.accounts import PASSWORD, add_user, make_client
 from tests.support.machine import find_free_port
 from tests.support.mail import WrittenMail, mails_to
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 ROOT = Path(__file__).parent.parent.parent
 STARTS_WITHIN_SECONDS = 30
@@ -53,8 +58,12 @@ class ServerUnderTest:
     def url(self, path: str) -> str:
         return self.issuer + path
 
-    @cached_property
+    @property
     def store(self) -> Store:
+        return self._opened_store
+
+    @cached_property
+    def _opened_store(self) -> Store:
         return open_store(self.settings.database_url, redis_url=self.settings.redis_url)
 
     @cached_property
@@ -88,8 +97,8 @@ class ServerUnderTest:
 
     def close_store(self) -> None:
         """Let go of the connections that the test opened."""
-        if "store" in self.__dict__:
-            self.store.database.dispose()
+        if "_opened_store" in self.__dict__:
+            self._opened_store.database.dispose()
 
     def log_text(self) -> str:
         return self.log.read_text(encoding="utf-8") if self.log is not None else ""
@@ -156,7 +165,7 @@ def running_server(
         yield server
     finally:
         server.close_store()
-        stop(server)
+        stop(server, signal.SIGQUIT)
 
 
 def start(server: ServerUnderTest, *, wait_for: str | None = None, config: Path = CONFIG) -> None:
@@ -182,10 +191,11 @@ def start(server: ServerUnderTest, *, wait_for: str | None = None, config: Path 
     raise AssertionError(f"the server did not start:\n{server.log_text()[-4000:]}")
 
 
-def stop(server: ServerUnderTest) -> None:
+def stop(server: ServerUnderTest, how: signal.Signals = signal.SIGTERM) -> None:
+    """`how`: SIGQUIT does not wait for connections that clients keep alive, as gunicorn else does for two seconds."""
     if server.process is None or server.process.poll() is not None:
         return
-    server.process.terminate()
+    server.process.send_signal(how)
     try:
         server.process.wait(15)
     except subprocess.TimeoutExpired:
@@ -197,6 +207,18 @@ class TimedServer(ServerUnderTest):
     """One process, many threads, and a clock that the test moves: `server.forward(61)`."""
 
     offset = 0.0
+    app: "Flask | None" = None
+
+    @property
+    def store(self) -> Store:
+        """With all in it that was refused before: refusals are written beside the answers, a moment later."""
+        self.wait_for_notes()
+        return self._opened_store
+
+    def wait_for_notes(self) -> None:
+        """Until every refusal of this server is written, or could not be."""
+        if self.app is not None:
+            wait_for_notes(self.app)
 
     @property
     def now(self) -> int:
@@ -210,7 +232,7 @@ class TimedServer(ServerUnderTest):
 
     @contextmanager
     def serving(self) -> Iterator["TimedServer"]:
-        app = create_app(self.settings, clock=self._clock)
+        app = self.app = create_app(self.settings, clock=self._clock)
         http: BaseWSGIServer = make_server("127.0.0.1", self.settings.port, app, threaded=True)
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
@@ -221,6 +243,8 @@ class TimedServer(ServerUnderTest):
             http.shutdown()
             http.server_close()
             thread.join(5)
+            self.wait_for_notes()
+            self.app = None
             app.extensions["idp"].store.database.dispose()
 
 
@@ -230,6 +254,20 @@ def timed_server(folder: Path, *, keys_from: Path | None = None, **changes: Any)
     prepare(settings, keys_from)
     with TimedServer(settings, environment).serving() as server:
         yield server
+
+
+def wait_for_notes(app: "Flask", seconds: float = 60) -> None:
+    """Until every refusal of this application is written, or could not be."""
+    assert app.extensions[WRITER].wait(seconds)
+
+
+def noted(server: ServerUnderTest, request_id: str) -> Refusal:
+    """What is kept of this refusal, as soon as one of the server's processes has written it."""
+    deadline = time.monotonic() + 60
+    while (found := server.store.refusals.find(request_id)) is None:
+        assert time.monotonic() < deadline, f"nothing was noted of {request_id}"
+        time.sleep(0.02)
+    return found
 
 
 def without(values: Mapping[str, Any], *names: str) -> dict[str, Any]:

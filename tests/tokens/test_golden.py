@@ -89,4 +89,4 @@ def test_errors(scene: Scene, party: RelyingParty) -> None:
         }
         for name, answer in answers.items()
     }
-    check_golden("errors", shown, known=names(scene, party))
+    check_golden("errors", shown, known=names(scene, party), opaque=("request_id",))

@@ -3,6 +3,7 @@
 from idp.authorization.checks.asked import Asked
 from idp.protocol.claims import parse_claims
 from idp.protocol.errors import InvalidRequest, UnmetAuthenticationRequirements
+from idp.protocol.findings import Finding, shown
 from idp.protocol.names import ACR_FEDERATED, ACR_VALUES, PROMPT_VALUES
 from idp.protocol.params import load_integer
 from idp.settings import Settings
@@ -23,11 +24,15 @@ def check_prompt(asked: Asked) -> None:
     is not announced, and beside a value that wants an account which is there already."""
     prompts, supported = asked.params.words("prompt"), supported_prompts(asked.server.settings)
     if any(prompt not in supported for prompt in prompts):
-        raise InvalidRequest(f"prompt must be of: {', '.join(supported)}.")
+        hint = "" if "create" not in prompts else "create is offered where sign-up is open (IDP_SIGN_UP=open)."
+        finding = Finding("prompt", supported, shown(" ".join(prompts)), hint)
+        raise InvalidRequest(f"prompt must be of: {', '.join(supported)}.", findings=[finding])
     if "none" in prompts and len(prompts) > 1:
-        raise InvalidRequest("prompt=none must stand alone.")
+        finding = Finding("prompt", ("none alone, or without none",), shown(" ".join(prompts)))
+        raise InvalidRequest("prompt=none must stand alone.", findings=[finding])
     if "create" in prompts and not {"login", "select_account"}.isdisjoint(prompts):
-        raise InvalidRequest("prompt=create excludes login and select_account.")
+        finding = Finding("prompt", ("create without login and select_account",), shown(" ".join(prompts)))
+        raise InvalidRequest("prompt=create excludes login and select_account.", findings=[finding])
 
 
 def check_max_age(asked: Asked) -> None:
@@ -46,4 +51,5 @@ def check_acr_can_be_met(asked: Asked) -> None:
     wanted = claims.wanted_values("acr")
     supported = supported_acr_values(asked.server.settings)
     if claims.is_essential("acr") and wanted and not set(map(str, wanted)) & set(supported):
-        raise UnmetAuthenticationRequirements("None of the essential acr values can be met here.")
+        finding = Finding("acr", supported, shown(" ".join(map(str, wanted))), "Ask for it as a wish: acr_values.")
+        raise UnmetAuthenticationRequirements("None of the essential acr values can be met here.", findings=[finding])

@@ -10,6 +10,7 @@ from idp.protocol.errors import (
     RequestUriNotSupported,
     UnsupportedResponseType,
 )
+from idp.protocol.findings import Finding, shown
 
 RESPONSE_TYPES = ("code",)
 
@@ -38,10 +39,16 @@ def check_response_type(asked: Asked) -> None:
     if "response_type" not in asked.params:
         raise InvalidRequest("response_type is missing; use response_type=code.")
     if asked.params["response_type"] not in RESPONSE_TYPES:
-        raise UnsupportedResponseType("response_type must be code.")
+        received = shown(asked.params["response_type"])
+        hint = "This server knows the authorization code flow alone: switch the library to it, with PKCE."
+        raise UnsupportedResponseType(
+            "response_type must be code.", findings=[Finding("response_type", RESPONSE_TYPES, received, hint)]
+        )
 
 
 def check_response_mode(asked: Asked) -> None:
     """OAuth 2.0 Multiple Response Type Encoding Practices §2.1."""
-    if asked.params.get("response_mode", "query") not in RESPONSE_MODES:
-        raise InvalidRequest(f"response_mode must be one of: {', '.join(RESPONSE_MODES)}.")
+    mode = asked.params.get("response_mode", "query")
+    if mode not in RESPONSE_MODES:
+        finding = Finding("response_mode", tuple(RESPONSE_MODES), shown(mode), "Leave it out, or send one of these.")
+        raise InvalidRequest(f"response_mode must be one of: {', '.join(RESPONSE_MODES)}.", findings=[finding])

@@ -2,6 +2,7 @@
 
 from idp.authorization.checks.asked import Asked, resources_allowed, scopes_asked
 from idp.protocol.errors import UnauthorizedClient
+from idp.protocol.findings import Finding
 from idp.protocol.pkce import check_challenge
 from idp.protocol.scopes import check_resources
 
@@ -9,7 +10,12 @@ from idp.protocol.scopes import check_resources
 def check_grant_is_allowed(asked: Asked) -> None:
     """RFC 6749 §4.1.2.1: the client is registered for the authorization code grant."""
     if "authorization_code" not in asked.client.grant_types:
-        raise UnauthorizedClient("This client is not registered for the authorization code grant.")
+        registered = ", ".join(asked.client.grant_types)
+        hint = "idp clients update --grant-type authorization_code (and every other one that it needs)."
+        raise UnauthorizedClient(
+            "This client is not registered for the authorization code grant.",
+            findings=[Finding("grant_type", ("authorization_code",), f"registered: {registered}", hint)],
+        )
 
 
 def check_pkce(asked: Asked) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from idp.cli.upstream_checks import examine
+from idp.cli.checks.connections import examine
 from idp.outbound import AnswerRefused, FetchRefused, NotSent, OutboundResponse
 from idp.sandbox.servers import Sandbox
 from idp.settings import Settings, UpstreamSettings
@@ -17,6 +17,7 @@ from idp.upstream import PROVIDERS
 from idp.upstream.connection import load_connections
 from idp.upstream.upstreams import Upstreams
 from tests.cli.conftest import Answer, run_idp
+from tests.cli.doctored import patiently
 from tests.support.machine import find_free_port
 from tests.support.upstream import CONNECTIONS, open_sandbox
 
@@ -79,7 +80,7 @@ def test_every_stand_in_is_found_well_and_its_redirect_uri_is_there_to_copy(
         assert any(line.endswith(f" {uri}") for line in lines)
         assert report["kind"] == CONNECTIONS[name]
         assert report["is_well"]
-        assert {check["result"] for check in report["checks"]} == {"ok"}
+        assert {check["result"] for check in report["checks"]} == {"well"}
         assert report["register_at"].startswith("http")
         assert report["register_at"] in answer.out
     assert "discovery" in checks_of(doctor("acme", "--json"), "acme")
@@ -141,6 +142,20 @@ def test_a_connection_is_named_in_either_spelling_and_an_unknown_one_is_answered
     assert answer.code == 1
     assert "nobody" in answer.err
     assert "google-staff" in answer.err
+
+
+def test_the_whole_doctor_looks_at_every_connection_too(configure: Any, stand_ins: StandIns) -> None:
+    configure(stand_ins.variables | {"IDP_ISSUER": f"http://localhost:{find_free_port()}/id"})
+    with patiently():
+        found = run_idp("doctor", "--json").json
+    assert [
+        each["sentence"] for each in found["checks"] if each["what"] in CONNECTIONS and each["result"] != "well"
+    ] == []
+    for name in CONNECTIONS:
+        uri = f"{found['issuer']}/upstream/{name}/callback"
+        sentences = [each["sentence"] for each in found["checks"] if each["what"] == name]
+        assert any(sentence.startswith("redirect URI to be registered at http") for sentence in sentences)
+        assert any(sentence.endswith(f": {uri}") for sentence in sentences)
 
 
 # --- What is wrong
@@ -237,7 +252,7 @@ def test_a_provider_that_is_not_there_is_wrong(configure: Any) -> None:
     checks = checks_of(answer, "google")
     assert checks["keys"].startswith("wrong: ")
     assert checks["token endpoint"].startswith("wrong: ")
-    assert checks["authorization endpoint"].startswith("hint: ")
+    assert checks["authorization endpoint"].startswith("warning: ")
 
 
 def test_what_the_guard_of_outbound_requests_refuses_is_wrong(configure: Any, stand_ins: StandIns) -> None:
@@ -258,14 +273,14 @@ def test_offline_asks_nothing(configure: Any) -> None:
     answer = doctor("--offline", "--json")
     assert answer.code == 0
     for name in ("google", "acme"):
-        assert checks_of(answer, name)["network"].startswith("skipped: ")
+        assert checks_of(answer, name)["network"].startswith("unknown: ")
 
 
 # --- Where people are sent back to
 
 
 @pytest.mark.parametrize(
-    ("issuer", "kind", "is_hinted"),
+    ("issuer", "kind", "is_warned"),
     [
         ("https://id.example.com", "google", False),
         ("https://id.example.com", "apple", False),
@@ -279,18 +294,18 @@ def test_offline_asks_nothing(configure: Any) -> None:
         ("http://id.example.com", "apple", True),
     ],
 )
-def test_an_address_that_the_provider_will_not_register_is_hinted_at(
-    configure: Any, stand_ins: StandIns, issuer: str, kind: str, is_hinted: bool
+def test_an_address_that_the_provider_will_not_register_is_warned_of(
+    configure: Any, stand_ins: StandIns, issuer: str, kind: str, is_warned: bool
 ) -> None:
     key = stand_ins.variables["IDP_UPSTREAM_APPLE_PRIVATE_KEY"]
     configure(
         (GOOGLE if kind == "google" else APPLE | {"IDP_UPSTREAM_APPLE_PRIVATE_KEY": key}) | {"IDP_ISSUER": issuer}
     )
     answer = doctor("--offline", "--json")
-    assert answer.code == 0, "a hint is not a fault"
+    assert answer.code == 0, "a warning is not a fault"
     sentence = checks_of(answer, kind).get("redirect URI", "")
-    assert sentence.startswith("hint: ") is is_hinted
-    assert ("IDP_ISSUER" in sentence) is is_hinted
+    assert sentence.startswith("warning: ") is is_warned
+    assert ("IDP_ISSUER" in sentence) is is_warned
 
 
 def test_a_stand_in_takes_any_address_of_this_machine_and_no_other(configure: Any, stand_ins: StandIns) -> None:
@@ -327,22 +342,22 @@ def look(fetcher: Fetcher) -> dict[str, str]:
     connections, problems = load_connections([google], PROVIDERS, settings.issuer)
     assert problems == []
     upstreams = Upstreams(settings, connections, fetcher)  # type: ignore[arg-type]
-    found = examine(connections["google"], upstreams, fetcher, offline=False, now=0)  # type: ignore[arg-type]
+    found = examine(connections["google"], upstreams, fetcher, offline=False, clock=lambda: 0)  # type: ignore[arg-type]
     return {finding.what: f"{finding.result}: {finding.sentence}" for finding in found}
 
 
 @pytest.mark.parametrize(
     ("answer", "result"),
     [
-        (200, "ok"), (302, "ok"), (400, "ok"), (405, "ok"), (500, "wrong"), (503, "wrong"),
-        (AnswerRefused("answered with status 302"), "ok"), (NotSent("cannot be reached"), "wrong"),
+        (200, "well"), (302, "well"), (400, "well"), (405, "well"), (500, "wrong"), (503, "wrong"),
+        (AnswerRefused("answered with status 302"), "well"), (NotSent("cannot be reached"), "wrong"),
         (FetchRefused("did not answer within 5 seconds"), "wrong"),
     ],
 )  # fmt: skip
 def test_an_endpoint_answers_when_anything_sensible_comes_back(answer: Any, result: str) -> None:
     keys = {"/certs": b'{"keys": []}'}
     assert look(Fetcher(keys | {"/token": answer}))["token endpoint"].startswith(f"{result}: ")
-    expected = "ok" if result == "ok" else "hint"
+    expected = "well" if result == "well" else "warning"
     assert look(Fetcher(keys | {"/auth": answer}))["authorization endpoint"].startswith(f"{expected}: ")
 
 
@@ -366,3 +381,23 @@ def test_nothing_but_bare_gets_is_sent() -> None:
     look(fetcher)
     assert [method for method, _ in fetcher.asked] == ["GET"] * 3
     assert not any("?" in url or "hidden" in url or "ours" in url for _, url in fetcher.asked)
+
+
+@pytest.mark.parametrize(
+    ("date", "result"),
+    [
+        ("Thu, 01 Jan 1970 00:00:05 GMT", None),
+        ("Thu, 01 Jan 1970 00:00:30 GMT", "warning"),
+        ("Thu, 01 Jan 1970 00:10:00 GMT", "wrong"),
+        ("soon", None),
+    ],
+)
+def test_the_clock_of_a_provider_is_compared_with_ours(date: str, result: str | None) -> None:
+    @dataclass
+    class Dated(Fetcher):
+        def send(self, method: str, url: str, **rest: Any) -> OutboundResponse:
+            answer = super().send(method, url, **rest)
+            return OutboundResponse(answer.status, {"date": date}, answer.body)
+
+    found = look(Dated({"/certs": b'{"keys": []}'}))
+    assert found.get("clock", "").partition(":")[0] == (result or "")
