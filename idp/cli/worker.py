@@ -39,6 +39,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 if self.early_signals.get_nowait() in STOP_SIGNALS:
                     self.alive = False
 
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """Stop at once (Ctrl+C, SIGQUIT): the main loop is told so, and ends without waiting for connections.
+
+        Gunicorn's closes the pool of threads in here, and waits for ever when it has interrupted what holds its lock.
+        """
+        self.cfg.set("graceful_timeout", 0)
+        self.nr_conns = 0
+        self.handle_exit(sig, frame)
+
     def handle(self, conn: Any) -> Any:
         """One request on one connection, in a thread of its own."""
         if not conn.initialized and not conn.wait_for_data(FIRST_BYTE_SECONDS):

@@ -1,13 +1,16 @@
 """`idp serve` and `gunicorn wsgi:app`: real processes, from the first line they print to their end."""
 
+import logging
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,9 +18,11 @@ from types import SimpleNamespace
 import pytest
 import requests
 import structlog
+from gunicorn.config import Config
 
 from idp.cli import housekeeping, serving
 from idp.cli.serving import GRACEFUL_SECONDS
+from idp.cli.worker import Worker
 from idp.settings import load_settings
 from idp.store import Store, pruning
 from tests.cli.environment import clean_environment
@@ -148,6 +153,37 @@ def test_a_worker_asked_to_stop_before_it_was_ready_stops(folder: Path) -> None:
         process.terminate()
         assert process.wait(20) == 0
         assert time.monotonic() - started < GRACEFUL_SECONDS - 2
+
+
+def test_a_quick_stop_waits_for_nothing_that_it_may_have_interrupted() -> None:
+    """The signal may come while the main thread takes a new connection on, and so holds the lock of its threads."""
+    worker = Worker(1, os.getpid(), [], None, 30, Config(), logging.getLogger("gunicorn.error"))
+    worker.tpool, worker.nr_conns = ThreadPoolExecutor(1), 3
+    worker.method_queue.init()
+
+    def interrupted() -> None:
+        with worker.tpool._shutdown_lock:
+            worker.handle_quit(signal.SIGQUIT, None)
+
+    thread = threading.Thread(target=interrupted, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert (worker.alive, worker.nr_conns, worker.cfg.graceful_timeout) == (False, 0, 0)
+    worker.method_queue.close()
+    worker.tmp.close()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
+def test_a_quick_stop_does_not_wait_for_connections(folder: Path, how: signal.Signals) -> None:
+    port = find_free_port()
+    with serving_process(folder, SERVE, PORT=str(port), HOST="127.0.0.1") as process, requests.Session() as session:
+        wait_until_healthy(process, folder, f"http://127.0.0.1:{port}")
+        wait_for_workers(process, 2)
+        assert session.get(f"http://127.0.0.1:{port}/health", timeout=5).status_code == 200  # and is kept alive
+        process.send_signal(how)
+        assert process.wait(GRACEFUL_SECONDS - 2) == 0
+    assert "Traceback" not in (folder / "out").read_text()
 
 
 def test_a_worker_that_is_killed_is_replaced(folder: Path) -> None:

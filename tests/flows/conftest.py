@@ -21,9 +21,12 @@ Servers = Callable[[str], ServerUnderTest]
 ABOUT_THE_WIRE = {
     "tests.flows.test_authorize_headers",
     "tests.flows.test_authorize_parameters",
+    "tests.flows.test_authorize_prompt",
     "tests.flows.test_authorize_stage_one",
     "tests.flows.test_discovery",
+    "tests.flows.test_token_request",
     "tests.flows.test_upstream_faults",
+    "tests.flows.test_upstream_providers",
     "tests.flows.test_upstream_requests",
 }
 
