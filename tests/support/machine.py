@@ -5,6 +5,7 @@ Owns what is asked of the machine before a server starts. The life of a server i
 
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import ssl
@@ -29,12 +30,21 @@ class ServerFailed(RuntimeError):
     """A server ended, or did not answer in time; the message carries the end of its log."""
 
 
+# Below the ports that systems give to outgoing connections, one of which could else have it before its server starts.
+_PORTS = range(20_000, 32_000)
+_given: set[int] = set()
+
+
 def find_free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now. Another program may still take it first: try again then."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port that nobody listens on now, and that no outgoing connection will take; never the same one twice."""
+    while True:
+        port = secrets.choice(_PORTS)
+        if port in _given:
+            continue
+        _given.add(port)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("", port))
+            return port
 
 
 def accepts_connections(port: int) -> bool:
