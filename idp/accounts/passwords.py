@@ -8,9 +8,11 @@ A wrong answer takes as long as one of today's hashes, also when the stored one 
 """
 
 import os
+import secrets
 import threading
 import time
 import unicodedata
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,8 +41,7 @@ class Passwords:
         )
         self._slots = threading.BoundedSemaphore(_concurrency(settings, cores or os.cpu_count() or 1))
         self._seats = threading.BoundedSemaphore(max(1, settings.threads - 2))  # the other threads stay free
-        self._decoy: str | None = None
-        self._decoy_lock = threading.Lock()
+        self._decoy = _make_decoy(settings)
         self._usual_seconds = 0.0  # that one of today's hashes has taken lately
 
     def hash(self, password: str) -> str:
@@ -49,7 +50,7 @@ class Passwords:
 
     def is_right(self, password: str, password_hash: str | None) -> bool:
         """Whether the password fits. Without a hash (an unknown person) the same work is done, and the answer is no."""
-        expected = password_hash or self._decoy_hash()
+        expected = password_hash or self._decoy
         with self._turn():
             start = time.monotonic()
             fits = any(is_match(expected, _to_bytes(spelling)) for spelling in _spellings(password))
@@ -73,14 +74,8 @@ class Passwords:
         return covers(password_hash, _to_bytes(password)) and covers(password_hash, _to_bytes(normalized(password)))
 
     def warm_up(self) -> None:
-        """Make the decoy beforehand, so that the first unknown name costs no more than the second."""
+        """Learn how long one of today's hashes takes before the first wrong answer has to take as long."""
         self.is_right("nobody has this password either", None)
-
-    def _decoy_hash(self) -> str:
-        with self._decoy_lock:
-            if self._decoy is None:
-                self._decoy = self._hasher.hash("a password that nobody has")
-            return self._decoy
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -127,6 +122,13 @@ def _spellings(password: str) -> Iterator[str]:
 
 def _to_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
+
+
+def _make_decoy(settings: Settings) -> str:
+    """A hash with the deployment's parameters that no password has, written rather than computed."""
+    costs = f"m={settings.argon2_memory_kib},t={settings.argon2_iterations},p={settings.argon2_parallelism}"
+    salt, tag = (b64encode(secrets.token_bytes(size)).decode("ascii").rstrip("=") for size in (16, 32))
+    return f"$argon2id$v=19${costs}${salt}${tag}"
 
 
 def _busy() -> TemporarilyUnavailable:

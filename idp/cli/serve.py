@@ -1,6 +1,7 @@
 """`idp serve`: the server under gunicorn, in this process."""
 
 import errno
+import gc
 import os
 import socket
 import sys
@@ -20,6 +21,7 @@ from idp.settings import Settings
 @click.option("--init", "with_init", is_flag=True, help="First do what `idp init` does.")
 def command(host: str | None, port: int | None, workers: int | None, with_init: bool) -> None:
     """Run the server until it is told to stop (Ctrl+C, SIGTERM)."""
+    gc.disable()  # what start-up makes stays; `serving` turns it on again before the workers are forked
     given = {"IDP_HOST": host, "IDP_PORT": port, "IDP_WORKERS": workers}
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
     from idp.startup import load_server_settings

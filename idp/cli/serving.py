@@ -158,6 +158,7 @@ def _pre_fork(arbiter: Any, _worker: Any) -> None:
     if gc.get_freeze_count() == 0:
         gc.collect()
         gc.freeze()
+    gc.enable()
 
 
 def _post_fork(arbiter: Any, worker: Any) -> None:

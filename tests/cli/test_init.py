@@ -30,7 +30,7 @@ def test_init_makes_database_keys_and_demo_data_in_an_empty_folder(empty_folder:
 
 def test_demo_json_names_the_issuer_the_person_and_every_demo_client(folder: Path) -> None:
     demo = read_demo(folder)
-    assert set(demo) == {"issuer", "username", "password", "clients"}
+    assert set(demo) == {"issuer", "username", "password", "password_fits", "clients"}
     assert demo["issuer"] == "http://localhost:8000"
     clients = demo["clients"]
     assert isinstance(clients, dict)
@@ -79,6 +79,32 @@ def test_a_lost_or_damaged_demo_file_is_made_again_with_new_secrets_that_work(
     assert found is not None
     assert Passwords(load_settings()).is_right(str(after["password"]), found[1])
     assert after["clients"]["demo-web"] != before["clients"]["demo-web"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("how", ["in the file", "on the account page"])
+def test_a_password_that_fits_no_more_is_replaced_by_one_that_does(
+    folder: Path, idp: Idp, store: Store, how: str
+) -> None:
+    before, path = read_demo(folder), folder / "var" / "demo.json"
+    found = store.users.find_for_sign_in("demo")
+    assert found is not None
+    if how == "in the file":
+        path.write_text(json.dumps(before | {"password": "another one"}), "utf-8")
+    else:
+        store.users.set_password_hash(found[0].id, Passwords(load_settings()).hash("another one"), now=1)
+    assert idp("init").code == 0
+    after, found = read_demo(folder), store.users.find_for_sign_in("demo")
+    assert found is not None
+    assert after["password"] not in (before["password"], "another one")
+    assert Passwords(load_settings()).is_right(str(after["password"]), found[1])
+
+
+def test_a_password_known_to_fit_is_not_tried_again(folder: Path, idp: Idp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hash takes a tenth of the time in which the server starts."""
+    before = read_demo(folder)
+    monkeypatch.setattr(Passwords, "is_right", lambda *_: pytest.fail("tried"))
+    assert idp("init").code == 0
+    assert read_demo(folder) == before
 
 
 def test_another_port_changes_the_issuer_and_keeps_the_password(

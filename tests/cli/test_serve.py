@@ -1,5 +1,6 @@
 """`idp serve` and `gunicorn wsgi:app`: real processes, from the first line they print to their end."""
 
+import gc
 import logging
 import os
 import re
@@ -209,6 +210,19 @@ def test_a_port_in_use_is_answered_with_a_sentence(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_workers_collect_garbage_although_the_start_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gc, "freeze", lambda: None)  # it would keep what this process has for ever
+    database = SimpleNamespace(dispose=lambda: None)
+    app = SimpleNamespace(extensions={"idp": SimpleNamespace(store=SimpleNamespace(database=database))})
+    arbiter = SimpleNamespace(app=SimpleNamespace(wsgi=lambda: app), log=logging.getLogger("gunicorn"))
+    gc.disable()
+    try:
+        serving.gunicorn_options(load_settings({}, None))["pre_fork"](arbiter, None)
+        assert gc.isenabled()
+    finally:
+        gc.enable()
+
+
 def test_forwarding_headers_are_trusted_from_nobody() -> None:
     options = serving.gunicorn_options(load_settings())
     assert options["forwarded_allow_ips"] == ""
