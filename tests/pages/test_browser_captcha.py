@@ -6,17 +6,17 @@ what the vendor's does.
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from idp.sandbox.captcha import make_answer
 from idp.sandbox.servers import Sandbox
 from tests.captcha.conftest import settings_for
 from tests.pages.visits import complaints_of, sign_in, width
-from tests.support.chromium import DESKTOP, PHONE, Pages
+from tests.support.chromium import DESKTOP, PATIENCE, PHONE, Pages
 from tests.support.idp_server import ServerUnderTest, TimedServer, running_server, timed_server
 from tests.support.upstream import open_sandbox
 
@@ -123,17 +123,60 @@ def test_a_wrong_password_needs_another_proof_which_the_browser_finds_too(
     expect(page.locator("#home-page")).to_be_visible()
 
 
-def test_the_enter_key_and_a_second_press_send_the_form_once(browser_page: Pages, working: ServerUnderTest) -> None:
+@pytest.mark.parametrize("proof", ["being found", "found"])
+def test_the_enter_key_and_a_second_press_send_the_form_once(
+    browser_page: Pages, working: ServerUnderTest, proof: str
+) -> None:
+    """Also while the answer to the first press is on its way."""
     page, user = browser_page(), working.add_user()
-    sent: list[str] = []
-    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    sent: list[Route] = []
+    page.route("**/login", lambda route: sent.append(route) if route.request.method == "POST" else route.continue_())
     page.goto(working.url("/login"))
     page.fill("#username", user.username)
     page.fill("#password", "correct horse battery staple")
+    if proof == "found":
+        expect(page.locator("#captcha-status")).to_have_text("The calculation is done.")
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
-    expect(page.locator("#home-page")).to_be_visible()
+    wait_until_sent(page, sent, 1)
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(100)
     assert len(sent) == 1
+    sent[0].continue_()
+    expect(page.locator("#home-page")).to_be_visible()
+
+
+def test_who_gave_up_waiting_may_send_the_form_again(browser_page: Pages, working: ServerUnderTest) -> None:
+    page, sent = browser_page(), list[str]()
+
+    def stay(route: Route) -> None:
+        if route.request.method == "POST":
+            sent.append(route.request.url)
+            route.fulfill(status=204)
+        else:
+            route.continue_()
+
+    page.route("**/login", stay)
+    page.goto(working.url("/login"))
+    page.fill("#username", "ada")
+    page.fill("#password", "correct horse battery staple")
+    expect(page.locator("#captcha-status")).to_have_text("The calculation is done.")
+    page.keyboard.press("Enter")
+    wait_until_sent(page, sent, 1)
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(100)
+    assert len(sent) == 1
+    page.evaluate("const now = performance.now(); performance.now = () => now + 5000")
+    page.keyboard.press("Enter")
+    wait_until_sent(page, sent, 2)
+
+
+def wait_until_sent(page: Page, sent: Sized, times: int) -> None:
+    """`expect` would wait for the page that is to come; here none comes, or not yet."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while len(sent) < times and time.monotonic() < deadline:
+        page.wait_for_timeout(20)
+    assert len(sent) == times
 
 
 def test_the_proof_takes_a_fraction_of_what_a_phone_may_need(browser_page: Pages, working: ServerUnderTest) -> None:
@@ -199,10 +242,10 @@ def test_the_score_is_asked_for_when_the_form_is_sent(browser_page: Pages, askin
 @pytest.mark.parametrize("asking", ["recaptcha_v3"], indirect=True)
 def test_a_score_that_never_comes_does_not_hold_the_form_for_ever(browser_page: Pages, asking: TimedServer) -> None:
     page, user = browser_page(), asking.add_user()
+    page.clock.install()
     page.route(
         "https://www.google.com/recaptcha/api.js*", lambda route: answer(route, "window.grecaptcha = {ready() {}};")
     )
-    page.clock.install()
     page.goto(asking.url("/login"))
     sign_in(page, user.username)
     page.clock.fast_forward(11_000)
