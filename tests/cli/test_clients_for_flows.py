@@ -2,9 +2,6 @@
 by rotation, and signs out at the provider. Through the real command and the running server."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.support.forked import run_idp
 from tests.support.idp_server import RegisteredClient, ServerUnderTest, running_server
 from tests.support.relying_party import TIMEOUT, Browser, Page, RelyingParty, claims_of
 
@@ -33,11 +31,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, signing_keys: Path) -> Iter
 
 def idp(server: ServerUnderTest, *arguments: str) -> Any:
     """The command in a process of its own, with the settings of the server; its answer in JSON."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
-    command = [sys.executable, "-m", "idp.cli", *arguments, "--json"]
-    environment = inherited | server.environment
-    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
-    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    done = run_idp(server.environment, *arguments, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
 
 

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,11 +13,12 @@ from typing import Any
 import pytest
 import requests
 
-from tests.examples.api_process import API, ROOT, ExampleApi
+from tests.examples.api_process import API, ExampleApi
 from tests.examples.node_app import running_node_app
 from tests.examples.promises import INVALID, ApiPromises
 from tests.jose.tokens import forge, part
 from tests.support.assertions import make_key, public_jwk, shared_key
+from tests.support.forked import run_idp
 from tests.support.idp_server import ServerUnderTest
 from tests.support.relying_party import header_of
 from tests.verify.issuer import other_key
@@ -46,9 +45,7 @@ def move(clock: Path, seconds: int) -> None:
 
 def rotate_keys(server: ServerUnderTest) -> None:
     """The operator's command, with the server's settings."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
-    command = [sys.executable, "-m", "idp.cli", "keys", "rotate", "--now"]
-    subprocess.run(command, cwd=ROOT, env=inherited | server.environment, check=True, capture_output=True, timeout=120)
+    run_idp(server.environment, "keys", "rotate", "--now").check_returncode()
 
 
 def until(is_so: Any) -> None:

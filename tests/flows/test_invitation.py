@@ -1,16 +1,15 @@
 """Invitations: an operator names an address; whoever reads its mail makes an account, once and within a week."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
-from tests.support.idp_server import ROOT, TimedServer, timed_server
+from tests.support.forked import run_idp
+from tests.support.idp_server import TimedServer, timed_server
 from tests.support.newcomers import NEW_PASSWORD, Newcomer, is_signed_in, newcomer, path_of
 from tests.support.relying_party import Browser, Page
 
@@ -23,10 +22,7 @@ def club(tmp_path_factory: pytest.TempPathFactory, signing_keys: Path) -> Iterat
 
 def run(server: TimedServer, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """The command `idp` beside this server."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
-    command = [sys.executable, "-m", "idp.cli", *arguments]
-    environment = inherited | server.environment
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    return run_idp(server.environment, *arguments)
 
 
 def invite(server: TimedServer, email: str, *options: str) -> str:

@@ -40,6 +40,7 @@ ANSWERS = {
     "6.1.2": "documented in `docs/security.md`: `IDP_PASSWORD_BLOCKED_WORDS`, and the service's and the person's names",
     "6.1.3": "documented in `docs/security.md`",
     "6.2.10": "no password expires; there is no setting that makes one",
+    "6.2.12": "where `IDP_PWNED_PASSWORDS_URL` names a list; without it the embedded list of common ones alone",
     "6.3.2": "there is no default account; in development, `./scripts/run` makes a demo person with a random password",
     "6.3.3": "per role (`IDP_SECOND_FACTOR_ROLES`), per client, or by the person's choice; not demanded of everybody: "
     "see `docs/security.md`",

@@ -6,7 +6,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -30,13 +29,13 @@ from idp.store.refusals import Refusal
 from idp.store.users import NewUser
 from idp.web.inspector import WRITER
 from tests.support.accounts import PASSWORD, add_user, make_client
+from tests.support.forked import ROOT, ForkedProcess
 from tests.support.machine import find_free_port
 from tests.support.mail import WrittenMail, mails_to
 
 if TYPE_CHECKING:
     from flask import Flask
 
-ROOT = Path(__file__).parent.parent.parent
 STARTS_WITHIN_SECONDS = 30
 CONFIG = ROOT / "gunicorn.conf.py"
 
@@ -47,7 +46,7 @@ class ServerUnderTest:
 
     settings: Settings
     environment: dict[str, str]
-    process: "subprocess.Popen[bytes] | None" = None
+    process: ForkedProcess | None = None
     log: Path | None = None
     _known: dict[str, Any] = field(default_factory=dict)
 
@@ -171,12 +170,11 @@ def running_server(
 def start(server: ServerUnderTest, *, wait_for: str | None = None, config: Path = CONFIG) -> None:
     """Start gunicorn and wait until `/health` (or the URL given) answers."""
     assert server.log is not None
-    command = [sys.executable, "-m", "gunicorn", "-c", str(config), "wsgi:app"]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
-    with server.log.open("ab") as log:
-        server.process = subprocess.Popen(  # a session of its own: one signal ends all workers
-            command, cwd=ROOT, env=inherited | server.environment, stdout=log, stderr=log, start_new_session=True
-        )
+    environment = inherited | server.environment
+    server.process = ForkedProcess(
+        "gunicorn", "-c", str(config), "wsgi:app", environment=environment, log=server.log
+    )  # in a session of its own: one signal ends all workers
     health = wait_for or f"http://127.0.0.1:{server.settings.port}/health"
     deadline = time.monotonic() + STARTS_WITHIN_SECONDS
     while time.monotonic() < deadline:

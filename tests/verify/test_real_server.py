@@ -1,8 +1,5 @@
 """The verifier against the real server: its tokens, its discovery, its rotations, and its absence."""
 
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +11,7 @@ import pytest
 from idp.protocol.scopes import Api
 from idp_verify import InvalidToken, KeysUnavailable, TokenVerifier
 from idp_verify.fetching import fetch
+from tests.support.forked import run_idp
 from tests.support.idp_server import ServerUnderTest, running_server, start, stop
 from tests.support.relying_party import Browser, RelyingParty, header_of
 
@@ -52,9 +50,7 @@ def get_tokens(server: ServerUnderTest, **changes: Any) -> dict[str, Any]:
 
 def idp(server: ServerUnderTest, *arguments: str) -> None:
     """The operator's command, with the server's settings."""
-    command = [sys.executable, "-m", "idp.cli", *arguments]
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
-    subprocess.run(command, cwd=ROOT, env=inherited | server.environment, check=True, capture_output=True, timeout=60)
+    run_idp(server.environment, *arguments).check_returncode()
 
 
 @pytest.mark.spec("RFC 9068", "4", "MUST")
