@@ -20,7 +20,6 @@ from sqlalchemy.pool import StaticPool
 
 SQLITE_BUSY_MILLISECONDS = 15_000
 POOL_TIMEOUT_SECONDS = 10
-_BEGIN_IMMEDIATE = {"idp_begin_immediate": True}
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -35,9 +34,8 @@ class Database:
         self._url, self._pool_size = _parse(url), pool_size
         self.kind = self._url.get_backend_name()
         self.engine = self._create_engine()
-        is_sqlite = self.kind == "sqlite"  # the options once for each engine; all three share one pool
-        self._reader = self.engine if is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._writer = self.engine.execution_options(**_BEGIN_IMMEDIATE) if is_sqlite else self.engine
+        self._is_sqlite = self.kind == "sqlite"  # there, a connection is in no transaction until BEGIN
+        self._reader = self.engine if self._is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._pid = os.getpid()
 
     def reading(self) -> AbstractContextManager[Connection]:
@@ -48,13 +46,15 @@ class Database:
     def writing(self) -> AbstractContextManager[Connection]:
         """One transaction. On SQLite it takes the write lock at once, so it never fails half-way with SQLITE_BUSY."""
         self._leave_parent()
-        return self._writer.begin()
+        return self._begun_at_once() if self._is_sqlite else self.engine.begin()
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
         """A connection whose transactions the caller begins and ends; SQLite's single writer waits for its turn."""
         self._leave_parent()
-        with self._writer.connect() as connection:
+        with self.engine.connect() as connection:
+            if self._is_sqlite:
+                event.listen(connection, "begin", _begin_immediate)
             yield connection
             connection.commit()
 
@@ -67,6 +67,13 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
+
+    @contextmanager
+    def _begun_at_once(self) -> Iterator[Connection]:
+        """Without an event of the engine, which would cost every statement of every connection."""
+        with self.engine.begin() as connection:
+            _begin_immediate(connection)
+            yield connection
 
     def _leave_parent(self) -> None:
         """After a fork, connections of the parent must not be touched."""
@@ -113,13 +120,12 @@ def _set_up_sqlite(engine: Engine, url: URL) -> None:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def _begun(connection: Connection) -> None:
-        if connection.get_execution_options().get("idp_begin_immediate"):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def hashed(secret: str) -> str:

@@ -25,7 +25,7 @@ def allow_origin(response: Response) -> Response:
     """Say that the page which asked may read this answer, when its origin is registered."""
     if request.path in NOT_FOR_PAGES:
         return response
-    response.vary.add("Origin")
+    response.headers.add("Vary", "Origin")
     origin = request.headers.get("Origin")
     if origin is None:
         return response

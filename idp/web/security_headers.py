@@ -21,7 +21,7 @@ _COMMON = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
-_DATA_CSP = "default-src 'none'; frame-ancestors 'none'"
+_OF_DATA = [("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")]
 _PAGE_CSP = (
     "default-src 'none'; script-src 'self'{script}; style-src 'self'{style}; img-src 'self' https:{images}; "
     "base-uri 'none'; frame-ancestors 'none'; form-action 'self'{targets}{more}"
@@ -31,27 +31,25 @@ _LOOPBACK = ("http://localhost:*", "http://127.0.0.1:*")
 
 
 def register_security_headers(app: Flask, settings: Settings) -> None:
-    common = dict(_COMMON)
+    common = [*_COMMON.items()]
     if settings.is_https:
-        common["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        common.append(("Strict-Transport-Security", "max-age=31536000; includeSubDomains"))
     images = "" if settings.is_production else " http:"
 
     @app.after_request
     def _add(response: Response) -> Response:
-        headers = response.headers
-        present = {name for name, _ in headers}
-        headers.extend([pair for pair in common.items() if pair[0] not in present])
-        if response.mimetype == "text/html":
-            headers["Content-Security-Policy"] = _PAGE_CSP.format(
-                images=images, targets=_form_targets(), **_captcha_sources()
-            )
-            if not g.get("keeps_opener"):
-                headers["Cross-Origin-Opener-Policy"] = "same-origin"
-        else:
-            headers["Content-Security-Policy"] = _DATA_CSP
-        if request.endpoint != "static" and "Cache-Control" not in headers:
-            headers["Cache-Control"] = "no-store"
+        wanted = [*common, *(_of_page(images) if response.mimetype == "text/html" else _OF_DATA)]
+        if request.endpoint != "static":
+            wanted.append(("Cache-Control", "no-store"))
+        present = {name for name, _ in response.headers}
+        response.headers.extend([pair for pair in wanted if pair[0] not in present])
         return response
+
+
+def _of_page(images: str) -> list[tuple[str, str]]:
+    policy = _PAGE_CSP.format(images=images, targets=_form_targets(), **_captcha_sources())
+    opener = [] if g.get("keeps_opener") else [("Cross-Origin-Opener-Policy", "same-origin")]
+    return [("Content-Security-Policy", policy), *opener]
 
 
 def _captcha_sources() -> dict[str, str]:
