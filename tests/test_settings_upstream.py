@@ -341,6 +341,13 @@ def test_the_issuer_of_a_provider_is_an_https_url_or_on_this_machine(issuer: str
     assert problem.startswith("IDP_UPSTREAM_ACME_ISSUER: must be an https URL")
 
 
+def test_the_issuer_of_a_provider_is_no_longer_than_a_link_can_keep() -> None:
+    longest = "https://id.example.com/".ljust(255, "a")
+    assert connections(with_client_id("ACME") | {"IDP_UPSTREAM_ACME_ISSUER": longest})[0].issuer == longest
+    (problem,) = problems_of(with_client_id("ACME") | {"IDP_UPSTREAM_ACME_ISSUER": longest + "a"})
+    assert problem.startswith("IDP_UPSTREAM_ACME_ISSUER: must have at most 255 characters")
+
+
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:8101", "http://localhost:1", "http://[::1]:8101", "https://localhost"]
 )

@@ -17,7 +17,7 @@ app.post("/sign-out", async (request, response) => {
   if (!session) return response.redirect(303, "/");
   await forgetSession(request, response);
   await revoke(session.tokens).catch(() => {}); // unreachable: the person is signed out here all the same
-  return response.redirect(303, await signOutUrl(session.tokens));
+  return response.redirect(303, await signOutUrl(session.tokens).catch(() => "/"));
 });
 
 // Not above, where sessions begin and end: two answers about one cookie would be in each other's way.

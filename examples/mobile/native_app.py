@@ -296,8 +296,9 @@ class NativeApp:
 
     def revoke(self) -> None:
         """RFC 7009: the refresh token and all that came of it die at the server; the app forgets them in any case."""
-        token = self.store.load().get("refresh_token")
-        self.store.clear()
+        with self._refreshing:  # a refresh that is under way would keep its tokens afterwards
+            token = self.store.load().get("refresh_token")
+            self.store.clear()
         if token:
             form = {"token": token, "token_type_hint": "refresh_token", "client_id": self.settings.client_id}
             self.http.post(self.metadata["revocation_endpoint"], data=form, timeout=TIMEOUT).raise_for_status()

@@ -8,7 +8,7 @@ const NOT_SIGNED_IN = ['login_required', 'interaction_required', 'consent_requir
 
 const client = { client_id: clientId }
 const options = { [oauth.allowInsecureRequests]: new URL(issuer).hostname === 'localhost' } // http at home only
-const tabs = new BroadcastChannel('session')
+const tabs = new BroadcastChannel(`session ${clientId}`) // another application may be at the same origin
 let session = null // { accessToken, refreshToken, idToken, ends, person }
 let changed = () => {}
 
@@ -56,7 +56,7 @@ export async function signIn(extra = {}) {
 
 /** A fresh access token, or null when nobody is signed in (any more). */
 export async function accessToken() {
-  if (isStale()) await navigator.locks.request('refresh', refresh)
+  if (isStale()) await navigator.locks.request(`refresh ${clientId}`, refresh)
   return session?.accessToken ?? null
 }
 

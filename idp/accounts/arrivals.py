@@ -20,7 +20,7 @@ _PURPOSE = "upstream arrival"
 def keep_arrival(server: Server, arrival: Arrival, browser: str, *, now: int) -> str:
     """Keep it for this browser (its secret value); the key to find it with."""
     key = secrets.token_urlsafe(24)
-    content = {"identity": asdict(arrival.identity), "tokens": arrival.tokens}
+    content = {"identity": asdict(arrival.identity), "tokens": arrival.tokens, "label": arrival.label}
     sealed = server.secret_box.encrypt(json.dumps(content), purpose=_PURPOSE)
     value = {"browser": hashed(browser), "connection": arrival.connection.name, "arrival": sealed}
     server.store.ephemeral.put(KIND, key, value, lifetime=LIFETIME_SECONDS, now=now)
@@ -60,4 +60,5 @@ def _to_arrival(server: Server, value: dict[str, Any]) -> Arrival | None:
     if connection is None:
         return None
     found = {field.name: content["identity"][field.name] for field in fields(Identity)}
-    return Arrival(connection, Identity(**found | {"names": tuple(found["names"])}), content["tokens"])
+    identity = Identity(**found | {"names": tuple(found["names"])})
+    return Arrival(connection, identity, content["tokens"], content.get("label", ""))

@@ -2,12 +2,14 @@
 
 Whether somebody else has the address is told to nobody but them: the same page follows after the same work. A proof
 that is under way ends with the password, and with the address, that the account had when it was begun, so that nothing
-an intruder has begun outlives them. Taking a change back ends everything that came after it (`docs/account-pages.md`).
+an intruder has begun outlives them. Taking a change back ends everything that came after it, and nothing that came
+before it (`docs/account-pages.md`): the link of the first address is the last word.
 """
 
 import json
 import secrets
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from idp import audit
@@ -25,20 +27,23 @@ from idp.store.users import lookup_key
 PURPOSE = "email change"
 MINUTES = 60
 START_KIND, STARTS, STARTS_SECONDS = "email_change", 5, 3600
-UNDO_KIND, UNDONE_KIND = "email_undo", "email_undone"
+UNDO_KIND, UNDONE_KIND, CHANGES_KIND = "email_undo", "email_undone", "email_changes"
 UNDO_DAYS = 7
+MOST_CHANGES = STARTS * 24 * (UNDO_DAYS + 1)  # more cannot be made while the oldest of them can be taken back
 _UNDO_SECONDS = UNDO_DAYS * 86_400
 _UNDO_PURPOSE = "email undo"
 
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """A change that can be taken back: `email` is the address that the account had before, `at` when it lost it."""
+    """A change that can be taken back: `email` is the address that the account had before, `at` when it lost it.
+    `change` names it among the changes of the account."""
 
     token: str
     user: User
     email: str
     at: int
+    change: str
 
 
 def start_change(server: Server, user: User, email: str, browser: str, *, language: str, now: int) -> str | None:
@@ -73,6 +78,8 @@ def finish_change(server: Server, proof: EmailProof, user: User, *, now: int) ->
     standing = _standing(server, user)
     if any(proof.data[name] != value for name, value in standing.items()):
         return False
+    # Read before the change is made: one that is taken back meanwhile takes this one along.
+    before = _changes_before(server, user, now=now)
     if not server.store.profiles.change_email(user.id, proof.email, instead_of=user.email, now=now):
         return False
     if user.email is not None and lookup_key(user.email) == lookup_key(proof.email):
@@ -80,12 +87,12 @@ def finish_change(server: Server, proof: EmailProof, user: User, *, now: int) ->
         return True
     audit.record(server, audit.Event.EMAIL_CHANGED, now=now, user_id=user.id)
     if user.email is not None and user.claims.get("email_verified") is True:
-        _tell_old_address(server, user, proof.email, now=now)
+        _tell_old_address(server, user, proof.email, before, now=now)
     return True
 
 
 def find_undo(server: Server, token: str | None, *, now: int) -> Undo | None:
-    """None when it is used, expired, or another change was taken back since."""
+    """None when it is used, expired, or a change before it was taken back."""
     value = server.store.lasting.get(UNDO_KIND, token, now=now) if token else None
     if value is None or token is None:
         return None
@@ -93,23 +100,23 @@ def find_undo(server: Server, token: str | None, *, now: int) -> Undo | None:
         content = json.loads(server.secret_box.decrypt(value["sealed"], purpose=_UNDO_PURPOSE))
     except DecryptionFailed:
         return None
-    undone = server.store.lasting.get(UNDONE_KIND, content["user_id"], now=now)
     user = server.store.users.find(content["user_id"])
-    if user is None or (undone is not None and undone["at"] >= content["at"]):
+    changes = content.get("changes") or [token]  # a link of a former version stands by itself
+    if user is None or not all(_stands(server, each, now=now) for each in changes):
         return None
-    return Undo(token, user, content["email"], content["at"])
+    return Undo(token, user, content["email"], content["at"], changes[-1])
 
 
 def finish_undo(server: Server, undo: Undo, *, now: int) -> bool:
     """The old address again, once, and the end of every session, token and trusted browser, of passkeys and links to
-    providers added since, of a deletion that was asked for, and of every other change that could be taken back. False
-    when the link was used in the meantime, or somebody else has confirmed the address by now."""
+    providers added since, of a deletion that was asked for, and of the links of all later changes. False
+    when this or another link was used in the meantime, or somebody else has confirmed the address by now."""
     store, user_id = server.store, undo.user.id
     if not _restore(server, undo, now=now):
         return False  # and the link stays good: it is the only one
     if store.lasting.claim_once(UNDO_KIND, undo.token, now=now) is None:
         return False
-    store.lasting.put(UNDONE_KIND, user_id, {"at": now}, lifetime=_UNDO_SECONDS, now=now)
+    store.lasting.put(UNDONE_KIND, undo.change, {}, lifetime=_UNDO_SECONDS, now=now)
     for passkey in store.passkeys.list_of(user_id):
         if passkey.created_at >= undo.at:
             store.passkeys.remove(user_id, passkey.key)
@@ -126,7 +133,8 @@ def _restore(server: Server, undo: Undo, *, now: int) -> bool:
     found = server.store.users.find_by_email(undo.email)
     holder = found[0] if found is not None and found[0].id != undo.user.id else None
     takes_from = holder.id if holder is not None else None
-    if not server.store.profiles.restore_email(undo.user.id, undo.email, takes_from=takes_from, now=now):
+    held = {"instead_of": undo.user.email, "takes_from": takes_from}  # not where another link has been used meanwhile
+    if not server.store.profiles.restore_email(undo.user.id, undo.email, **held, now=now):
         return False
     if holder is not None:
         audit.record(server, audit.Event.EMAIL_LOST, now=now, user_id=holder.id, by="email undo")
@@ -137,6 +145,17 @@ def masked(email: str) -> str:
     """Enough of an address for who knows it: `a…@example.com`."""
     name, _at, domain = email.rpartition("@")
     return f"{name[:1]}…@{domain}"
+
+
+def _changes_before(server: Server, user: User, *, now: int) -> list[str]:
+    """The changes of this account that stand, the oldest first."""
+    known = server.store.lasting.get(CHANGES_KIND, user.id, now=now)
+    changes = known["changes"][-MOST_CHANGES:] if known is not None else []
+    return list(takewhile(lambda each: _stands(server, each, now=now), changes))
+
+
+def _stands(server: Server, change: str, *, now: int) -> bool:
+    return server.store.lasting.get(UNDONE_KIND, change, now=now) is None
 
 
 def _standing(server: Server, user: User) -> dict[str, Any]:
@@ -162,11 +181,12 @@ def _send_proof(
     send_mail(server, "email_change", to, language=language, now=now, user_id=user.id, **content)
 
 
-def _tell_old_address(server: Server, user: User, new: str, *, now: int) -> None:
+def _tell_old_address(server: Server, user: User, new: str, before: list[str], *, now: int) -> None:
     """Only where the old address was proved to be theirs: whoever has it can take the account back with this link."""
-    token = secrets.token_urlsafe(32)
-    content = json.dumps({"user_id": user.id, "email": user.email, "at": now})
+    token, changes, lasting = secrets.token_urlsafe(32), [*before, secrets.token_hex(6)], server.store.lasting
+    content = json.dumps({"user_id": user.id, "email": user.email, "at": now, "changes": changes})
     value = {"sealed": server.secret_box.encrypt(content, purpose=_UNDO_PURPOSE)}
-    server.store.lasting.put(UNDO_KIND, token, value, lifetime=_UNDO_SECONDS, now=now)
+    lasting.put(UNDO_KIND, token, value, lifetime=_UNDO_SECONDS, now=now)
+    lasting.put(CHANGES_KIND, user.id, {"changes": changes}, lifetime=_UNDO_SECONDS, now=now)
     url = server.endpoint(f"/account/email/undo?token={token}")
     tell(server, user, "email_changed", now=now, new_email_masked=masked(new), undo_url=url, days=UNDO_DAYS)

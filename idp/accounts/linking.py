@@ -71,11 +71,13 @@ EXPLANATIONS: Mapping[Why, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An Identity that has just come over a connection, with the provider's tokens where they are to be kept."""
+    """An Identity that has just come over a connection, with the provider's tokens where they are to be kept. `label`:
+    what people know the connection by."""
 
     connection: UpstreamSettings
     identity: Identity
     tokens: str | None = None
+    label: str = ""
 
     @property
     def key(self) -> Key:
@@ -244,7 +246,7 @@ def link(server: Server, arrival: Arrival, user_id: str, why: Why, *, now: int) 
     _record(server, audit.Event.IDENTITY_LINKED, user_id, arrival, why, now=now)
     user = server.store.users.find(user_id)
     if user is not None:
-        tell_identity_linked(server, user, arrival.connection.label or arrival.connection.name.capitalize(), now=now)
+        tell_identity_linked(server, user, arrival.label or arrival.connection.name, now=now)
     return True
 
 
@@ -255,7 +257,7 @@ def decline(server: Server, arrival: Arrival, user_id: str, *, now: int) -> None
 def unlink(server: Server, key: Key, session: Session, *, usable: frozenset[str], now: int) -> bool:
     """Take a way in away, unless it is the last one of those that are `usable` (names of connections).
 
-    Whoever came in that way is signed out, with what they were granted; the session that does it goes on.
+    Whoever came in that way is signed out, with all that they were granted; the session that does it goes on.
     """
     user_id = session.user_id
     ids: dict[str, Any] = {"user_id": user_id, "upstream": key.upstream}
@@ -263,8 +265,8 @@ def unlink(server: Server, key: Key, session: Session, *, usable: frozenset[str]
     if not server.store.identities.remove_unless_last(key, user_id, usable=usable, counts_password=counts):
         audit.record(server, audit.Event.UNLINK_REFUSED, now=now, **ids, why=Why.LAST_WAY_IN.value)
         return False
-    for sid in server.store.sessions.end_of_upstream(user_id, key.upstream, keep=session.sid):
-        server.store.grants.revoke_for_session(sid, client_id=None, now=now)
+    ended = server.store.sessions.end_of_upstream(user_id, key.upstream, keep=session.sid)
+    server.store.grants.revoke_of_sessions(ended, now=now, why="unlinked")
     audit.record(server, audit.Event.IDENTITY_UNLINKED, now=now, **ids, why=Why.ACCOUNT_PAGE.value)
     user = server.store.users.find(user_id)
     if user is not None:
@@ -277,12 +279,16 @@ def _return(server: Server, arrival: Arrival, linked: LinkedIdentity, user: User
     if user.disabled:
         _record(server, audit.Event.SIGN_IN_FAILED, user.id, arrival, Why.ACCOUNT_DISABLED, now=now)
         return TurnedAway(Why.ACCOUNT_DISABLED)
-    identity, fresh = arrival.identity, None
+    identity, taken, followed = arrival.identity, linked.profile, None
     if arrival.connection.profile_refresh == "always":
-        fresh = {**linked.profile, **identity.profile}
-        if server.store.users.refresh_profile(user.id, linked.profile, fresh, now=now):
+        fresh = {**taken, **identity.profile}
+        # what the person edited stays as it was taken before, or it would be lost once the provider says the same
+        edited = {name for name in fresh if user.claims.get(name) != taken.get(name)}
+        followed = {name: value for name, value in fresh.items() if name not in edited}
+        followed |= {name: taken[name] for name in edited & taken.keys()}
+        if server.store.users.refresh_profile(user.id, taken, fresh, now=now):
             user = server.store.users.find(user.id) or user
-    server.store.identities.used(arrival.key, email=identity.email, profile=fresh, tokens=arrival.tokens, now=now)
+    server.store.identities.used(arrival.key, email=identity.email, profile=followed, tokens=arrival.tokens, now=now)
     return SignedIn(user)
 
 

@@ -18,7 +18,6 @@ import structlog
 
 from idp.accounts.passwords import is_too_long, normalized
 from idp.outbound import FetchRefused, OutboundFetcher
-from idp.server import Server
 from idp.settings import Settings
 
 RATED_LENGTH = 72  # zxcvbn's time grows with more than the square of the length
@@ -52,7 +51,7 @@ class Strength(IntEnum):
     STRONG = 4
 
 
-def check_new_password(server: Server, password: str, *, about: Sequence[str]) -> list[Reason]:
+def check_new_password(settings: Settings, password: str, *, about: Sequence[str]) -> list[Reason]:
     """All that speaks against a new password; an empty list when nothing does. `about`: the person's names, user name
     and e-mail.
 
@@ -61,7 +60,7 @@ def check_new_password(server: Server, password: str, *, about: Sequence[str]) -
     """
     if is_too_long(password):
         return [Reason.TOO_LONG]
-    settings, reasons = server.settings, []
+    reasons = []
     if len(normalized(password)) < settings.password_min_length:
         reasons.append(Reason.TOO_SHORT)
     if is_common(password):

@@ -7,15 +7,18 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from idp.cli.command import Refused
 from idp.cli.output import iso
 from idp.protocol.client import Client
-from idp.protocol.scopes import IDENTITY_SCOPES, Api, scopes_of_token
+from idp.protocol.scopes import IDENTITY_SCOPES, OPENID, Api, scopes_of_token
 from idp.settings import UpstreamSettings, connection_name
+
+if TYPE_CHECKING:
+    from idp.recipes import Recipe
 
 Function = Callable[..., Any]
 
@@ -189,8 +192,17 @@ def check_kind(client: Client) -> None:
         )
     if recipe.is_public and not client.is_public:
         raise Refused(f"{recipe.kind} cannot keep a secret, and its files use none: --auth-method none.")
-    if not recipe.is_public and client.is_public:
+    if not recipe.is_public and client.token_endpoint_auth_method not in _methods_of_files(recipe):
         raise Refused(f"{recipe.kind} keeps a secret, which its files use: --auth-method client_secret_basic.")
+    if (recipe.is_public or recipe.redirect_paths) and OPENID not in client.scope:
+        raise Refused(f"The files of {recipe.kind} sign people in with OpenID Connect: leave openid in its --scope.")
+
+
+def _methods_of_files(recipe: "Recipe") -> frozenset[str]:
+    """How a client that keeps a secret may authenticate; the files of an API have no part in it."""
+    from idp.client_auth import METHODS
+
+    return frozenset(METHODS) - {"none"} if recipe.is_api else frozenset({"client_secret_basic"})
 
 
 def described(client: Client) -> dict[str, Any]:

@@ -54,6 +54,7 @@ def explain(store: Store, settings: Settings, user: User) -> tuple[dict[str, Any
         "email_verified": user.claims.get("email_verified") is True,
         "disabled": user.disabled,
         "has_password": store.users.has_password(user.id),
+        "passkeys": len(store.passkeys.list_of(user.id)),
         "links": [_link(each, is_configured=each.key.upstream in names) for each in linked],
         "events": [_event(row) for row in reversed(rows[:MAX_EVENTS])],
         "has_older_events": len(rows) > MAX_EVENTS,
@@ -117,7 +118,7 @@ def _what_would_happen(settings: Settings, user: User) -> list[dict[str, Any]]:
 
 
 def _outcome(settings: Settings, connection: UpstreamSettings, why: Why) -> str:
-    if why is Why.LOCAL_UNCONFIRMED and (connection.sign_up or settings.sign_up) == "closed":
+    if why is Why.LOCAL_UNCONFIRMED and (connection.sign_up or settings.sign_up) != "open":
         return "sign_in_first"
     return _COMES_TO.get(why, "sign_in_first")
 
@@ -141,13 +142,16 @@ def _lines(explained: Mapping[str, Any]) -> Iterator[str]:
 def _lines_of_ways(explained: Mapping[str, Any]) -> Iterator[str]:
     if explained["has_password"]:
         yield "  password"
+    if explained["passkeys"]:
+        yield f"  {explained['passkeys']} passkey{'' if explained['passkeys'] == 1 else 's'}"
     for link in explained["links"]:
         known = "" if link["is_configured"] else ", which is not configured any more"
         yield f"  {link['connection']}{known}{' as ' + link['email'] if link['email'] else ''}"
         yield f"    linked    {link['linked_at']}  {link['reason']}"
         yield f"    last used {link['last_used_at']}"
         yield f"    tokens    {'stored, encrypted' if link['tokens_stored'] else 'not stored'}"
-    if not explained["has_password"] and not any(link["is_configured"] for link in explained["links"]):
+    ways = (explained["has_password"], explained["passkeys"], *(link["is_configured"] for link in explained["links"]))
+    if not any(ways):
         yield "  none: nobody can sign in to this account"
 
 

@@ -39,12 +39,17 @@ def list_sessions(user: str | None, limit: int) -> None:
 @click.option("--user", metavar="USER", help="All of one person: an id, a user name or an e-mail.")
 @click.option("--all", "everybody", is_flag=True, help="All of everybody.")
 def end(sid: str | None, user: str | None, everybody: bool) -> None:
-    """End the session SID, or all of one person, or all. What was granted in them ends too, but for offline access."""
+    """End the session SID, or all of one person, or all. What was granted in them ends too, but for offline access.
+
+    With --user and --all, sign-ins that still owe their second factor end as well.
+    """
     if [sid is not None, user is not None, everybody].count(True) != 1:
         raise click.UsageError("Give a session, --user or --all.")
     now = int(time.time())
     with opened_store(load_settings()) as store:
         user_id = load_user(store, user).id if user is not None else None
+        if sid is None:
+            store.users.end_half_sign_ins(user_id)
         found = store.sessions.list_live(user_id, now=now, sid=sid)
         if sid is not None and not found:
             raise Refused(f"There is no session {sid}. See: idp sessions list")

@@ -2,20 +2,20 @@
 and roles."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 
 from idp.accounts.identifiers import new_user_id
-from idp.accounts.passwords import MAX_PASSWORD_LENGTH
+from idp.accounts.passwords import MAX_PASSWORD_LENGTH, is_too_long, normalized
 from idp.cli.command import Refused
 from idp.protocol.identity import User
 from idp.protocol.names import USER_ID_PREFIX
+from idp.settings import Settings
 from idp.store import Store
 from idp.store.users import PROFILE_CLAIMS, NewUser
 
-MIN_PASSWORD_LENGTH = 8
 MAX_USERNAME_LENGTH = 64
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+\.[^@\s]+|[^@\s]{1,64}@localhost")
 MAX_EMAIL_LENGTH = 254
@@ -82,9 +82,16 @@ def check_email(email: str) -> None:
         raise Refused(f"{email} is not an e-mail address.")
 
 
-def check_password(password: str) -> None:
-    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
-        raise Refused(f"A password is {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters.")
+def check_password(settings: Settings, password: str, *, about: Sequence[str]) -> None:
+    """The rules of the pages hold here too (ASVS 6.2.1, 6.2.4, 6.2.11). `about`: the person's names and e-mail."""
+    from idp.accounts.password_policy import check_new_password
+
+    least = settings.password_min_length
+    if is_too_long(password) or len(normalized(password)) < least:
+        raise Refused(f"A password is {least} to {MAX_PASSWORD_LENGTH} characters.")
+    reasons = check_new_password(settings, password, about=about)
+    if reasons:
+        raise Refused(f"This password would be guessed soon ({', '.join(reasons)}). Choose another, or a random one.")
 
 
 def check_roles(roles: tuple[str, ...]) -> None:

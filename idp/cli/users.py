@@ -6,6 +6,7 @@ disabled is signed out everywhere at the same moment.
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -48,8 +49,9 @@ def add(username: str, roles: tuple[str, ...], password_stdin: bool, random_pass
     if profile["email"] is not None:
         check_email(profile["email"])
     check_roles(roles)
-    password = _chosen_password(password_stdin, random_password)
     settings, now = load_settings(), int(time.time())
+    about = (username, *(value for value in profile.values() if isinstance(value, str)))
+    password = _chosen_password(settings, about, from_stdin=password_stdin, at_random=random_password)
     user = new_user(username, roles, profile, None if password is None else _hash(settings, password))
     with opened_store(settings) as store:
         _check_free(store, username, profile["email"])
@@ -152,14 +154,15 @@ def set_password(user: str, from_stdin: bool, at_random: bool) -> None:
 
     Everybody else chooses their own: idp users start-reset.
     """
-    password = _chosen_password(from_stdin, at_random)
-    if password is None:
+    if from_stdin == at_random:
         raise click.UsageError("Give --stdin or --random.")
     settings, now = load_settings(), int(time.time())
     with opened_store(settings) as store:
         found = load_user(store, user)
         if found.email is not None:
             raise Refused(f"{found.username} has an e-mail address; send them a link: idp users start-reset {user}")
+        about = (found.username, *(value for value in found.claims.values() if isinstance(value, str)))
+        password = _chosen_password(settings, about, from_stdin=from_stdin, at_random=at_random) or ""
         store.users.set_password_hash(found.id, _hash(settings, password), now=now)
         store.users.sign_out_everywhere(found.id, now=now, why="password changed")
         audit.record_by_operator(store, Event.PASSWORD_CHANGED, now=now, user_id=found.id)
@@ -196,7 +199,7 @@ def _check_free(store: Store, username: str, email: str | None) -> None:
         raise Refused(f"The e-mail {email} belongs to somebody else.")
 
 
-def _chosen_password(from_stdin: bool, at_random: bool) -> str | None:
+def _chosen_password(settings: Settings, about: Sequence[str], *, from_stdin: bool, at_random: bool) -> str | None:
     if from_stdin and at_random:
         raise click.UsageError("Choose one: a password from standard input, or a random one.")
     if at_random:
@@ -204,7 +207,7 @@ def _chosen_password(from_stdin: bool, at_random: bool) -> str | None:
     if not from_stdin:
         return None
     password = sys.stdin.readline().rstrip("\r\n")
-    check_password(password)
+    check_password(settings, password, about=about)
     return password
 
 

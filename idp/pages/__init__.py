@@ -3,9 +3,6 @@
 Owns the blueprint; each module is one page. Pages return to `/authorize`, never to each other.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from flask import Blueprint
 
 from idp.pages import (
@@ -66,7 +63,7 @@ def make_blueprint(settings: Settings) -> Blueprint:
     _add_factors(blueprint)
     blueprint.add_url_rule("/admin/clients", "admin_clients", admin_clients.clients)
     blueprint.add_url_rule("/admin/clients/<client_id>", "admin_client", admin_clients.client)
-    _add_upstream(blueprint, limiter.shared_limit(settings.ratelimit_upstream, scope="upstream"))
+    _add_upstream(blueprint, settings)
     if not settings.is_production:
         dev_inspect.register(blueprint)
         dev_mail.register(blueprint)
@@ -115,8 +112,9 @@ def _add_factors(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/account/passkeys/remove", "remove_passkey", passkeys.remove_passkey, methods=["POST"])
 
 
-def _add_upstream(blueprint: Blueprint, limit: Callable[[Any], Any]) -> None:
-    """The ways there and back, which count together: each sign-in is one of either."""
+def _add_upstream(blueprint: Blueprint, settings: Settings) -> None:
+    """The ways there and back are counted apart, so that whoever may begin a sign-in may finish it."""
+    limit = limiter.limit(settings.ratelimit_upstream)
     start, callback = limit(upstream.start), limit(upstream.callback)
     blueprint.add_url_rule("/upstream/<name>", "upstream_start", start, methods=["POST"])
     blueprint.add_url_rule("/upstream/<name>/callback", "upstream_callback", callback, methods=["GET", "POST"])

@@ -55,6 +55,7 @@ def _render(session: Session, user: User, *, errors: Errors | None = None, statu
         status=status,
         errors=errors,
         has_password=has_password,
+        has_passkey=bool(server.store.passkeys.list_of(user.id)),
         methods=[_method(number, each, linked, has_password) for number, each in enumerate(linked)],
         unlink_action=url_for("pages.unlink"),
         offers=[provider_view(connection) for connection in offer_for(None).connections],

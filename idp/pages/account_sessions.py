@@ -47,6 +47,7 @@ def end(session: Session, user: User) -> Response:
     if not is_proven(session, user):
         return see_other(url_for("pages.account_sessions"))
     if request.form.get("others"):
+        server.store.users.end_half_sign_ins(user.id)
         ended = server.store.sessions.end_others(user.id, keep=session.sid)
     else:
         theirs = [each.sid for each in server.store.sessions.list_live(user.id, now=now) if each.sid != session.sid]

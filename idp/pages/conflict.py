@@ -12,7 +12,8 @@ from idp.accounts.arrivals import claim_arrival, find_arrival
 from idp.accounts.linking import Arrival, Conflict, Outcome, SignedIn, Why, find_conflict, start_new
 from idp.accounts.linking import link as link_account
 from idp.authorization.interaction import save_progress
-from idp.pages.providers import provider_view
+from idp.pages.login import takes_passkey
+from idp.pages.providers import offer_for, provider_view
 from idp.pages.upstream import conclude
 from idp.upstream.connection import Connection
 from idp.web.csrf import check_form
@@ -20,9 +21,8 @@ from idp.web.current import current_server, current_upstreams, request_time
 from idp.web.errors import render_expired
 from idp.web.interactions import Waiting, find_waiting
 from idp.web.pages import account_view, client_view, render_page, see_other
-from idp.web.security_headers import allow_upstream_target
-from idp.web.session_cookie import known_browser
-from idp.web.sign_in import read_return_to
+from idp.web.session_cookie import known_browser, remember_arrival
+from idp.web.sign_in import ACCOUNT, read_return_to
 
 
 def conflict() -> Response:
@@ -77,7 +77,10 @@ def _decide(connection: Connection, waiting: Waiting | None, arrival: Arrival, k
 
 def _render(connection: Connection, waiting: Waiting | None, found: Conflict, arrival: Arrival, key: str) -> Response:
     """409. The ways in are named only to somebody whose provider has confirmed that the address is theirs."""
-    names_ways = found.proves_address
+    ways = _ways(found, waiting) if found.proves_address else []
+    has_way_elsewhere = any(way["kind"] == "provider" and "url" in way for way in ways)
+    if has_way_elsewhere:
+        remember_arrival(key)  # for the account page, where it is linked then
     return render_page(
         "conflict",
         status=409,
@@ -88,8 +91,9 @@ def _render(connection: Connection, waiting: Waiting | None, found: Conflict, ar
         client=client_view(waiting.request.client) if waiting is not None else None,
         provider=connection.label,
         email=arrival.identity.email,
-        names_ways=names_ways,
-        ways=_ways(found, waiting) if names_ways else [_password_way(waiting)],
+        names_ways=bool(ways),
+        ways=ways or [_password_way(waiting)],
+        has_way_elsewhere=has_way_elsewhere,
         account=account_view(found.user) if found.may_ask else None,
         can_link=found.may_ask,
         can_start_new=found.may_start_new,
@@ -97,13 +101,19 @@ def _render(connection: Connection, waiting: Waiting | None, found: Conflict, ar
 
 
 def _ways(found: Conflict, waiting: Waiting | None) -> list[dict[str, Any]]:
-    server, upstreams = current_server(), current_upstreams()
-    store, has_password = server.store, server.store.users.has_password(found.user.id)
-    ways = [_password_way(waiting)] if has_password and server.settings.local_passwords else []
-    names = dict.fromkeys(linked.key.upstream for linked in store.identities.list_of(found.user.id))
-    for connection in filter(None, map(upstreams.find, names)):
-        allow_upstream_target(connection.settings.sandbox_url)
-        ways.append({**provider_view(connection), "kind": "provider", "provider_kind": connection.provider.kind})
+    """Every way in that the account has. One that cannot answer this request leads to the account page instead."""
+    server, user_id = current_server(), found.user.id
+    has_password = server.settings.local_passwords and server.store.users.has_password(user_id)
+    ways = [_password_way(waiting)] if has_password else []
+    if takes_passkey(waiting) and server.store.passkeys.list_of(user_id):
+        ways.append({"kind": "passkey", "url": _login_url(waiting)})
+    names = dict.fromkeys(linked.key.upstream for linked in server.store.identities.list_of(user_id))
+    offered = offer_for(waiting).connections
+    for connection in filter(None, map(current_upstreams().find, names)):
+        way = {**provider_view(connection), "kind": "provider", "provider_kind": connection.provider.kind}
+        if connection not in offered:
+            way["url"] = url_for("pages.login", to=ACCOUNT)
+        ways.append(way)
     return ways
 
 

@@ -17,6 +17,7 @@ from idp.web.current import current_server, current_upstreams
 SENTENCES: Mapping[Event, Any] = {
     Event.SIGN_IN_SUCCEEDED: _("Signed in"),
     Event.SIGN_IN_FAILED: _("A sign-in did not succeed"),
+    Event.SIGN_IN_LIMITED: _("Passwords were wrong too often, so that there was a wait"),
     Event.SIGNED_OUT: _("Signed out"),
     Event.SESSION_ENDED: _("Another session was ended"),
     Event.STEPPED_UP: _("A second factor was given"),
@@ -63,8 +64,9 @@ SENTENCES: Mapping[Event, Any] = {
 }
 # Worth a second look: they may have been somebody else's doing.
 ALARMING = frozenset(
-    {Event.SIGN_IN_FAILED, Event.FACTOR_FAILED, Event.FACTOR_LIMITED, Event.CODE_REPLAYED, Event.PASSKEY_COPIED}
-    | {Event.REFRESH_TOKEN_REPLAYED, Event.SIGN_UP_OF_KNOWN_EMAIL, Event.EMAIL_LOST, Event.FACTORS_RESET}
+    {Event.SIGN_IN_FAILED, Event.SIGN_IN_LIMITED, Event.FACTOR_FAILED, Event.FACTOR_LIMITED, Event.CODE_REPLAYED}
+    | {Event.PASSKEY_COPIED, Event.REFRESH_TOKEN_REPLAYED, Event.SIGN_UP_OF_KNOWN_EMAIL, Event.EMAIL_LOST}
+    | {Event.FACTORS_RESET}
 )
 # Of what is in `detail`, what is meant for people: why a sign-in failed, which factor it was.
 _WORDS: Mapping[str, Any] = {

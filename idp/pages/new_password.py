@@ -20,7 +20,7 @@ def find_password_mistakes(*, about: Sequence[str]) -> Mistakes:
         return [{"field": "password", "message": _("Choose a password.")}]
     mistakes: Mistakes = [
         {"field": "password", "message": _describe(reason, password)}
-        for reason in check_new_password(current_server(), password, about=about)
+        for reason in check_new_password(current_server().settings, password, about=about)
     ]
     if password != again:
         mistakes.append({"field": "password_again", "message": _("The two passwords differ.")})

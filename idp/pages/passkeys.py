@@ -22,10 +22,11 @@ from idp.pages.factor_codes import render_new_codes
 from idp.pages.factor_tries import ceremony_for, record_failure, scene, try_passkey
 from idp.pages.factors import OVERVIEW, after_addition, after_removal, ask_before_last, for_changes
 from idp.pages.login import render_refused_passkey, takes_passkey
+from idp.pages.messages import render_message
 from idp.protocol.identity import Session, User
 from idp.store.passkeys import MAX_NAME_LENGTH
 from idp.web.csrf import check_form
-from idp.web.current import current_server
+from idp.web.current import current_server, current_upstreams
 from idp.web.errors import render_expired
 from idp.web.interactions import find_waiting
 from idp.web.pages import account_view, render_page, see_other
@@ -59,6 +60,8 @@ def remove_passkey(session: Session, user: User, factors: Factors) -> Response:
     chosen = next((each for each in factors.passkeys if each.key == request.form.get("key")), None)
     if chosen is None:
         return see_other(url_for("pages.passkeys"))
+    if _is_only_way_in(user, factors):
+        return _render_kept()
     asked = ask_before_last(user, factors, name=chosen.name)
     if asked is not None:
         return asked
@@ -66,6 +69,27 @@ def remove_passkey(session: Session, user: User, factors: Factors) -> Response:
         return see_other(url_for(OVERVIEW))
     announce(current_server(), user, Change.PASSKEY_REMOVED, scene(), name=chosen.name)
     return after_removal(session, user)
+
+
+def _is_only_way_in(user: User, factors: Factors) -> bool:
+    """Whether nobody could sign in to this account any more without this passkey: there is no other one, no password
+    nor a mailbox to get one by, and no account at a provider that is offered here."""
+    server, usable = current_server(), frozenset(current_upstreams().connections)
+    may_have_password = user.email is not None or server.store.users.has_password(user.id)
+    if len(factors.passkeys) > 1 or (server.settings.local_passwords and may_have_password):
+        return False
+    return not any(each.key.upstream in usable for each in server.store.identities.list_of(user.id))
+
+
+def _render_kept() -> Response:
+    return render_message(
+        None, status=409,
+        title=_("This passkey stays"),
+        message=_("It is the only way to sign in to your account."),
+        advice=_("Add another one first. Then you can take this one away."),
+        next_url=url_for("pages.passkeys"),
+        next_label=_("Back to the passkeys"),
+    )  # fmt: skip
 
 
 def sign_in() -> Response:

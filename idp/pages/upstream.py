@@ -9,7 +9,6 @@ from typing import Any
 
 import structlog
 from flask import Response, abort, request, url_for
-from flask_babel import get_locale
 
 from idp.accounts.arrivals import keep_arrival
 from idp.accounts.linking import TOKENS_PURPOSE, Arrival, Conflict, Outcome, SignedIn, Why, link, sign_in_with
@@ -30,6 +29,7 @@ from idp.web.current import current_server, current_upstreams, request_time
 from idp.web.errors import render_expired
 from idp.web.forms import check_not_head, read_body, read_query
 from idp.web.interactions import Waiting, find_waiting
+from idp.web.locale import language_elsewhere
 from idp.web.pages import see_other
 from idp.web.posted import find_posted, keep_posted
 from idp.web.session_cookie import (
@@ -111,7 +111,7 @@ def _may_ask_for_new_proof(connection: Connection) -> bool:
 
 
 def _wishes(waiting: Waiting | None) -> Wishes:
-    language = str(get_locale())
+    language = language_elsewhere()
     if waiting is None:
         return Wishes(ui_locales=language)
     chooses = "select_account" in waiting.request.prompt or waiting.interaction.progress.switches_account
@@ -167,10 +167,10 @@ def _finish(connection: Connection, params: Params) -> Response:
 
 
 def _make_arrival(connection: Connection, identity: Identity, tokens: Any) -> Arrival:
-    if not connection.settings.store_tokens:
-        return Arrival(connection.settings, identity)
-    sealed = current_server().secret_box.encrypt(json.dumps(tokens), purpose=TOKENS_PURPOSE)
-    return Arrival(connection.settings, identity, sealed)
+    sealed = None
+    if connection.settings.store_tokens:
+        sealed = current_server().secret_box.encrypt(json.dumps(tokens), purpose=TOKENS_PURPOSE)
+    return Arrival(connection.settings, identity, sealed, connection.label)
 
 
 def _back_to_choice(connection: Connection, waiting: Waiting | None, pending: Pending) -> Response:

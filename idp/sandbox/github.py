@@ -1,4 +1,5 @@
-"""GitHub: OAuth 2.0 without id_token; errors come with status 200, addresses from an endpoint of their own.
+"""GitHub: OAuth 2.0 without id_token, with the `iss` response parameter; errors come with status 200, addresses from an
+endpoint of their own.
 
 The public address in the profile is empty, as it is for most people: who wants one must read /user/emails.
 """
@@ -155,6 +156,8 @@ PROVIDER = Provider(
         "error_uri": "/apps/building-integrations/setting-up-and-registering-oauth-apps/"
         "troubleshooting-authorization-request-errors/#access-denied",
     },
+    issuer="https://github.com/login/oauth",
+    sends_iss=True,
     has_id_token=False,
     needs_response_type=False,
     host_of_pictures="avatars.githubusercontent.com/u",

@@ -196,7 +196,7 @@ class Settings(BaseSettings):
     )
     trusted_device_lifetime: Annotated[int, Field(ge=0, le=31_536_000)] = setting(
         2_592_000,
-        "Seconds in which a browser may skip the second factor when its person wishes; 0 never offers it.",
+        "Seconds in which a browser may skip the second factor when its person wishes; under a day never offers it.",
         group="Accounts",
     )
 

@@ -98,6 +98,9 @@ def _check_issuer(value: str) -> str:
     return value
 
 
+MAX_UPSTREAM_ISSUER_LENGTH = 255  # a link is found by it
+
+
 def _check_upstream_issuer(value: str) -> str:
     """OpenID Connect Discovery §3: https, no query, no fragment. What the provider writes is kept byte for byte."""
     parts = _split_url(value)
@@ -106,6 +109,8 @@ def _check_upstream_issuer(value: str) -> str:
             "must be an https URL such as https://id.example.com, without query or fragment; http is only for "
             "localhost, 127.0.0.1 and [::1]"
         )
+    if len(value) > MAX_UPSTREAM_ISSUER_LENGTH:
+        raise ValueError(f"must have at most {MAX_UPSTREAM_ISSUER_LENGTH} characters")
     return value
 
 

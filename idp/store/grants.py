@@ -5,6 +5,7 @@ that came of it one UPDATE, in one database, with nothing to keep in step.
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,6 +161,12 @@ class GrantStore:
             for row in rows:
                 if row.client_id == client_id or "offline_access" not in json.loads(row.scopes):
                     connection.execute(_revoke, {"grant": row.id, "now": now, "why": "signed out"})
+
+    def revoke_of_sessions(self, sids: Collection[str], *, now: int, why: str) -> None:
+        """Every grant of these sessions dies, offline ones too: what let the person in does so no more."""
+        theirs = and_(grants.c.sid.in_(list(sids)), _not_revoked)
+        with self._database.writing() as connection:
+            connection.execute(update(grants).where(theirs).values(revoked_at=now, revoked_why=why))
 
     def revoke_for(self, user_id: str, *, client_id: str | None = None, now: int, why: str) -> int:
         """Revoke all grants of a person (to one client, when given); how many there were."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.exc import IntegrityError
 
 from idp.store.database import Database, to_json
@@ -52,15 +52,17 @@ class ProfileStore:
     def change_email(self, user_id: str, email: str, *, instead_of: str | None, now: int) -> bool:
         """The address, proved to be theirs, in place of the one they had; False when they have another one by now, or
         somebody else has this one."""
-        had = users.c.email_key.is_(None) if instead_of is None else users.c.email_key == lookup_key(instead_of)
-        return self._set_email(email, now, users.c.id == user_id, had)
+        return self._set_email(email, now, users.c.id == user_id, _has_email(instead_of))
 
-    def restore_email(self, user_id: str, email: str, *, takes_from: str | None = None, now: int) -> bool:
-        """An address that was theirs before; False when somebody else has it by now.
+    def restore_email(
+        self, user_id: str, email: str, *, instead_of: str | None, takes_from: str | None = None, now: int
+    ) -> bool:
+        """An address that was theirs before; False when they have another one than `instead_of` by now, or somebody
+        else has this one.
 
         `takes_from`: a person who entered it since and never confirmed it; they lose it at the same moment.
         """
-        return self._set_email(email, now, users.c.id == user_id, takes_from=takes_from)
+        return self._set_email(email, now, users.c.id == user_id, _has_email(instead_of), takes_from=takes_from)
 
     def change_password(self, user_id: str, password_hash: str, *, instead_of: str | None, now: int) -> bool:
         """A password that its person has chosen; False when the hash is another one by now."""
@@ -79,7 +81,13 @@ class ProfileStore:
         try:
             with self._database.writing() as connection:
                 if takes_from is not None:
+                    if connection.execute(select(users.c.id).where(*theirs).with_for_update()).first() is None:
+                        return False
                     connection.execute(free_email(takes_from, email, now=now))
                 return connection.execute(update(users).where(*theirs).values(values)).rowcount == 1
         except IntegrityError:
             return False
+
+
+def _has_email(email: str | None) -> ColumnElement[bool]:
+    return users.c.email_key.is_(None) if email is None else users.c.email_key == lookup_key(email)

@@ -47,9 +47,8 @@ _by_login = select(*USER_COLUMNS, users.c.password_hash).where(
     or_(users.c.username_key == bindparam("key"), users.c.email_key == bindparam("key"))
 )
 
-_count_sign_out = (
-    update(users).where(users.c.id == bindparam("u")).values(sign_outs=func.coalesce(users.c.sign_outs, 0) + 1)
-)
+_one_more = {users.c.sign_outs: func.coalesce(users.c.sign_outs, 0) + 1}
+_count_sign_out = update(users).where(users.c.id == bindparam("u")).values(_one_more)
 
 
 class UserStore:
@@ -165,10 +164,13 @@ class UserStore:
             theirs = update(grants).where(grants.c.user_id == user_id, grants.c.revoked_at.is_(None))
             connection.execute(theirs.values(revoked_at=now, revoked_why=why))
 
-    def end_half_sign_ins(self, user_id: str) -> None:
-        """What owes its second factor now will not become a session."""
+    def end_half_sign_ins(self, user_id: str | None) -> None:
+        """What owes its second factor now, of this person or of everybody, will not become a session."""
         with self._database.writing() as connection:
-            connection.execute(_count_sign_out, {"u": user_id})
+            if user_id is not None:
+                connection.execute(_count_sign_out, {"u": user_id})
+            else:
+                connection.execute(update(users).values(_one_more))
 
     def count_sign_outs(self, user_id: str) -> int:
         """Changes with each of them: what has kept another count was begun before."""

@@ -51,7 +51,9 @@ def make_authorization_url(
 
 def _hints(connection: Connection, wishes: Wishes) -> dict[str, str]:
     provider = connection.provider
-    given = {"login_hint": wishes.login_hint, "ui_locales": wishes.ui_locales}
+    language = provider.languages.get(wishes.ui_locales or "", wishes.ui_locales)
+    domain = (connection.settings.hosted_domain or "").lower()
+    given = {"login_hint": wishes.login_hint, "ui_locales": language, "hosted_domain": domain}
     hints = {provider.hints[name]: value for name, value in given.items() if value and name in provider.hints}
     if wishes.prompt in provider.prompts:
         hints["prompt"] = str(wishes.prompt)

@@ -55,7 +55,7 @@ def load_connections(
             )
             continue
         provider = providers[kind]
-        problems += _missing(settings, provider)
+        problems += _missing(settings, provider) + _unasked(settings, provider)
         try:
             provider.check_settings(settings)
         except ValueError as error:
@@ -68,6 +68,13 @@ def load_connections(
 def sandbox_hosts(upstream: Sequence[UpstreamSettings]) -> tuple[str, ...]:
     """`host:port` of every stand-in, which lies on loopback and speaks plain http."""
     return tuple(urlsplit(settings.sandbox_url).netloc for settings in upstream if settings.sandbox_url is not None)
+
+
+def _unasked(settings: UpstreamSettings, provider: Provider) -> list[str]:
+    """Core §3.1.2.1: without `openid` among the scopes there is no ID token, and so no sign-in."""
+    if not settings.scopes or "openid" not in provider.scopes or "openid" in settings.scopes:
+        return []
+    return [f"{connection_variable(settings.name, 'scopes')} must have openid among them."]
 
 
 def _missing(settings: UpstreamSettings, provider: Provider) -> list[str]:

@@ -13,6 +13,7 @@ def endpoints(_settings: UpstreamSettings) -> Endpoints:
         authorization="https://discord.com/oauth2/authorize",
         token="https://discord.com/api/oauth2/token",  # an address
         userinfo="https://discord.com/api/v10/users/@me",
+        issuer=ISSUER,
     )
 
 

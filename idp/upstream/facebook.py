@@ -21,6 +21,7 @@ def endpoints(_settings: UpstreamSettings) -> Endpoints:
         authorization="https://www.facebook.com/v23.0/dialog/oauth",
         token=f"{GRAPH}/oauth/access_token",
         userinfo=f"{GRAPH}/me",
+        issuer=ISSUER,
         takes_pkce=False,  # only its own OpenID Connect variant, which needs another scope, takes it
     )
 
@@ -64,5 +65,6 @@ FACEBOOK = Provider(
     to_identity=to_identity,
     has_id_token=False,
     hints={"ui_locales": "locale"},
+    languages={"en": "en_US", "fr": "fr_FR"},  # a language without a country is unknown there
     console="https://developers.facebook.com/apps/",
 )

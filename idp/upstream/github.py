@@ -8,6 +8,7 @@ from idp.upstream.profile import read_email, read_https_url, read_names, read_te
 from idp.upstream.provider import Answer, Endpoints, Provider
 
 ISSUER = "https://github.com"
+ANSWERS_AS = "https://github.com/login/oauth"  # `iss` of its answers (RFC 9207); the people linked here are of ISSUER
 
 EMAILS = "https://api.github.com/user/emails"
 
@@ -17,6 +18,7 @@ def endpoints(_settings: UpstreamSettings) -> Endpoints:
         authorization="https://github.com/login/oauth/authorize",
         token="https://github.com/login/oauth/access_token",  # an address
         userinfo="https://api.github.com/user",
+        issuer=ANSWERS_AS,
     )
 
 

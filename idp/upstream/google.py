@@ -57,7 +57,7 @@ GOOGLE = Provider(
     endpoints=endpoints,
     to_identity=to_identity,
     allows_issuer=allows_issuer,
-    hints={"login_hint": "login_hint", "ui_locales": "hl"},
+    hints={"login_hint": "login_hint", "ui_locales": "hl", "hosted_domain": "hd"},
     prompts=frozenset({"select_account"}),
     console="https://console.cloud.google.com/auth/clients",
 )

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where a provider answers. `issuer` is what `iss` must be; None where there is no ID token."""
+    """Where a provider answers. `issuer` is what `iss` must be, in the ID token and in the answer itself (RFC 9207);
+    None where the provider has no such name, and then an answer that brings one is refused."""
 
     authorization: str
     token: str
@@ -50,9 +51,10 @@ class Provider:
     `endpoints`: from the settings, because a tenant may stand in them; None where discovery says them. `required`:
     settings that a connection of this kind needs beside its client_id. `check_settings` raises ValueError with a
     sentence. `allows_issuer(expected, claims)`: for issuers that name a tenant. `hints`: our name of a wish
-    (login_hint, ui_locales) → its parameter. `prompts`: the values of `prompt` that it understands as we do.
-    `fresh`: the parameters that make it ask the person to prove themselves again, with the time of that in the ID
-    token; None where it cannot, or does not tell. `make_secret`: for a client secret that is minted when needed.
+    (login_hint, ui_locales, hosted_domain) → its parameter. `languages`: a language → its spelling, where that is
+    another. `prompts`: the values of `prompt` that it understands as we do. `fresh`: the parameters that make it ask
+    the person to prove themselves again, with the time of that in the ID token; None where it cannot, or does not tell.
+    `make_secret`: for a client secret that is minted when needed.
     """
 
     kind: str
@@ -66,6 +68,7 @@ class Provider:
     has_id_token: bool = True
     parameters: Mapping[str, str] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
+    languages: Mapping[str, str] = field(default_factory=dict)
     prompts: frozenset[str] = frozenset()
     fresh: Mapping[str, str] | None = None
     make_secret: Callable[[UpstreamSettings, int], str] | None = None

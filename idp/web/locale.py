@@ -1,9 +1,11 @@
 """The language of a page: chosen on the page, else `ui_locales` (Core §3.1.2.1), the person's, the browser's, the
 default."""
 
+import re
+
 from flask import Flask, g, request
 from flask import session as form_cookie
-from flask_babel import Babel
+from flask_babel import Babel, get_locale
 
 from idp.protocol.names import UI_LOCALES
 from idp.settings import Settings
@@ -12,6 +14,7 @@ from idp.web.session_cookie import known_person
 
 LANGUAGE_NAMES = {"en": "English", "fr": "Français"}
 PARAMETER = "lang"
+_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}")  # RFC 5646 §2.1, as far as anybody writes them
 
 
 def register_locale(app: Flask, settings: Settings) -> None:
@@ -21,6 +24,15 @@ def register_locale(app: Flask, settings: Settings) -> None:
 def wish_for_locales(ui_locales: str | None) -> None:
     """The client's wish for this request; unknown languages in it are passed over."""
     g.ui_locales = ui_locales
+
+
+def language_elsewhere() -> str:
+    """The language to ask another provider for: the page's, or what the client wishes most when we do not have that and
+    the person has not chosen one here."""
+    page, wish = str(get_locale()), (g.get("ui_locales") or "").split(" ")[0]
+    if form_cookie.get("lang") in UI_LOCALES or not _TAG.fullmatch(wish):
+        return page
+    return page if wish.partition("-")[0].lower() == page else str(wish)
 
 
 def select_locale() -> str:

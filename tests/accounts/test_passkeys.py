@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from webauthn import base64url_to_bytes
 
 from idp.accounts.passkeys import (
     CHALLENGE_SECONDS,
@@ -76,6 +77,15 @@ def test_what_the_browser_is_asked_for(house: Server) -> None:
     assert user.id not in json.dumps(options), "an authenticator is told nothing about a person but their name"
     anybody = make_authentication_options(ceremony(house, Purpose.SIGN_IN))
     assert (anybody["allowCredentials"], anybody["userVerification"]) == ([], "required")
+
+
+@pytest.mark.asvs("6.7.2")
+def test_a_challenge_has_128_random_bits_and_is_another_each_time(house: Server) -> None:
+    asked = ceremony(house, Purpose.SIGN_IN)
+    made = [base64url_to_bytes(make_authentication_options(asked)["challenge"]) for _ in range(50)]
+    nonces = {challenge.decode("ascii").partition(".")[0] for challenge in made}
+    assert len(nonces) == len(set(made)) == 50
+    assert {len(base64url_to_bytes(nonce)) for nonce in nonces} == {16}
 
 
 @pytest.mark.spec("WebAuthn", "7.1", "MUST")

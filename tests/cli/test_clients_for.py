@@ -207,13 +207,14 @@ def test_with_an_api_the_tokens_are_for_it_and_its_scopes_may_be_asked_for(
 
 def test_every_other_option_has_the_last_word(idp: Idp, store: Store) -> None:
     uri = "https://shop.example.com/auth/callback/idp"
-    more = ("--redirect-uri", uri, "--first-party", "--access-token-lifetime", "60", "--auth-method")
-    client = stored(store, added(idp, "authjs", *more, "client_secret_post"))
+    more = ("--redirect-uri", uri, "--first-party", "--access-token-lifetime", "60")
+    client = stored(store, added(idp, "authjs", *more))
     assert client.redirect_uris == (uri,)
     assert client.first_party
     assert client.access_token_lifetime == 60
-    assert client.token_endpoint_auth_method == "client_secret_post"
     assert client.made_for == "authjs"
+    client = stored(store, added(idp, "flask", "--introspection", "--auth-method", "client_secret_post"))
+    assert client.token_endpoint_auth_method == "client_secret_post"
 
 
 # --- The secret, and showing the files again
@@ -428,6 +429,12 @@ def test_a_failed_registration_leaves_no_api_behind(idp: Idp) -> None:
         ),
         (("--for", "mobile", "Shop", "--scheme", "a.b", "--auth-method", "client_secret_post"), "cannot keep a secret"),
         (("--for", "authjs", "Shop", "--url", "https://a.example", "--auth-method", "none"), "keeps a secret"),
+        (
+            ("--for", "nextauth", "Shop", "--url", "https://a.example", "--auth-method", "client_secret_post"),
+            "which its files use: --auth-method client_secret_basic",
+        ),
+        (("--for", "cli", "Shop", "--scope", "profile"), "leave openid in its --scope"),
+        (("--for", "authjs", "Shop", "--url", "https://a.example", "--scope", "email"), "leave openid in its --scope"),
         (
             ("--for", "flask", "--api", "https://a.example", "--introspection", "--redirect-uri", "https://a.example/"),
             "flask is an API",

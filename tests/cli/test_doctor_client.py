@@ -65,6 +65,9 @@ def test_a_sound_client_is_well_in_everything(server: ServerUnderTest, front: Fr
     assert sum("/authorize?" in asked for asked in front.asked) == 2
     report = look(server, public=True, redirect_uris=("com.example.app:/cb", "http://127.0.0.1/cb"))
     assert (report.wrong, report.warnings) == ([], []), report.answer.out
+    many = tuple(f"https://client.example.com/{number}" for number in range(21))
+    assert "for 20 redirect URIs" in (told := look(server, redirect_uris=many).one("sign-in", "well"))
+    assert "not tried: 1 more" in told
 
 
 def test_a_client_that_is_unknown_is_a_sentence(server: ServerUnderTest) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from idp.cli import examination
+from idp.cli.checks import CHECKS, browsers
 from idp.protocol.client import Client
 from tests.cli.doctored import Doctor, patiently
 from tests.support.front import FRONT_ADDRESS, Front, Passing, running_front
@@ -196,7 +198,9 @@ def test_a_key_set_with_too_much_or_too_little_is_told(site: Site) -> None:
     assert report.wrong == []
 
 
-def test_answers_in_a_row_from_instances_with_different_keys_are_told(site: Site) -> None:
+def test_answers_in_a_row_from_instances_with_different_keys_are_told(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first probe is opened, the second is not, as it is when a balancer turns to the next instance."""
     opened: list[int] = []
 
@@ -206,9 +210,12 @@ def test_answers_in_a_row_from_instances_with_different_keys_are_told(site: Site
             passing.body = b'{"status":"ok"}' if len(opened) % 2 == 0 else passing.body
 
     site.front.spoil = on("/health", forget)
-    sentences = [site.doctor.look("--client", site.client.client_id).wrong, site.doctor.look().wrong]
-    assert sentences[0] == []
-    assert any("IDP_SECRET_KEY" in sentence for sentence in sentences[1])
+    assert site.doctor.look("--client", site.client.client_id).wrong == []
+    opened.clear()
+    one_alone = tuple(check for check in CHECKS if check.what == "proxies")  # others ask beside it
+    monkeypatch.setattr(examination, "CHECKS", one_alone)
+    said = site.doctor.look().one("instance", "wrong")
+    assert "Of two requests one met an instance with another IDP_SECRET_KEY" in said
 
 
 # --- Proxies
@@ -296,6 +303,19 @@ def test_an_issuer_that_hangs_ends_in_time(site: Site) -> None:
 
 
 # --- Clients
+
+
+def test_the_origin_of_each_client_is_tried(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = tuple(f"https://app-{number}.example.com" for number in range(30))
+    site.server.store.clients.save(replace(site.client, web_origins=many), now=site.server.now)
+    try:
+        monkeypatch.setattr(browsers, "SECONDS", 60.0)
+        all_of_them = len({origin for each in site.server.store.clients.list() for origin in each.origins()})
+        assert site.doctor.look().one("CORS", "well") == f"{all_of_them} origins of clients may call from a browser."
+        monkeypatch.setattr(browsers, "SECONDS", 0.0)
+        assert f"not tried, for want of time: {all_of_them - 1} more" in site.doctor.look().one("CORS", "well")
+    finally:
+        site.server.store.clients.save(site.client, now=site.server.now)
 
 
 def test_every_client_of_a_wrong_origin_is_named(site: Site) -> None:

@@ -13,6 +13,7 @@ from idp.jose.encryption import SecretBox
 from idp.server import Server
 from idp.settings import load_settings
 from idp.store import Store
+from idp.store.passkeys import Passkey
 from idp.store.users import NewUser
 from tests.accounts.arrivals import NOW, arrival, connection
 from tests.cli.conftest import Idp
@@ -108,7 +109,7 @@ def test_whether_tokens_are_stored_is_told_and_the_tokens_are_not(idp: Idp, hous
     assert "stored, encrypted" in idp("users", "explain-link", DEMO).out
 
 
-def test_a_link_of_a_connection_that_is_gone_is_no_way_in(idp: Idp, house: Server) -> None:
+def test_a_link_of_a_connection_that_is_gone_is_no_way_in(idp: Idp, house: Server, store: Store) -> None:
     outcome = sign_in_with(house, arrival(connection("retired"), email="gone@example.com"), now=NOW)
     assert outcome is not None
     told = explained(idp, "gone@example.com")
@@ -116,6 +117,11 @@ def test_a_link_of_a_connection_that_is_gone_is_no_way_in(idp: Idp, house: Serve
     out = idp("users", "explain-link", "gone@example.com").out
     assert "not configured any more" in out
     assert "nobody can sign in to this account" in out
+    assert store.passkeys.add(Passkey(told["id"], "an-id-of-a-credential", "its key", 0, "Phone"), now=NOW)
+    assert explained(idp, "gone@example.com")["passkeys"] == 1
+    out = idp("users", "explain-link", "gone@example.com").out
+    assert "  1 passkey\n" in out
+    assert "nobody can sign in" not in out
 
 
 # --- What happened
@@ -210,7 +216,10 @@ def test_it_tells_what_would_happen_over_each_connection(idp: Idp) -> None:
     assert any("linked at once" in line and "google, which hands out" in line for line in lines)
 
 
-@pytest.mark.parametrize(("sign_up", "expected"), [("open", "sign_in_first_or_start_new"), ("closed", "sign_in_first")])
+@pytest.mark.parametrize(
+    ("sign_up", "expected"),
+    [("open", "sign_in_first_or_start_new"), ("invitation", "sign_in_first"), ("closed", "sign_in_first")],
+)
 def test_an_unconfirmed_address_is_never_linked_over_any_connection(
     idp: Idp, monkeypatch: pytest.MonkeyPatch, sign_up: str, expected: str
 ) -> None:

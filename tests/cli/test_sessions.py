@@ -63,6 +63,8 @@ def test_sessions_are_ended_by_name_by_person_or_altogether(
     assert (answer.code, answer.json) == (0, {"ended": 3 - len(left)})
     assert alive(store) == left
     assert events(store).count("session.ended") == 3 - len(left)
+    half_ended = [store.users.count_sign_outs(people[name]) > 0 for name in ("ada", "grace")]
+    assert half_ended == ["s1" not in arguments, "--all" in arguments], "what owes its second factor"
 
 
 def test_nothing_is_ended_by_mistake(idp: Idp, people: dict[str, str], store: Store) -> None:

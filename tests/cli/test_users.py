@@ -87,6 +87,18 @@ def test_a_password_too_short_or_too_long_is_refused(idp: Idp, password: str) ->
         assert "8 to 256 characters" in answer.err
 
 
+@pytest.mark.asvs("6.2.1", "6.2.4", "6.2.11")
+@pytest.mark.parametrize("password", ["password1", "Grace-Hopper!", "xqzvkwjpmrtyoa"])
+def test_the_rules_on_passwords_hold_here_too(idp: Idp, monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+    monkeypatch.setenv("IDP_PASSWORD_MIN_LENGTH", "15" if password.startswith("xq") else "8")
+    idp("users", "add", "bob", "--name", "Grace Hopper")
+    for arguments in (("add", "ada", "--name", "Grace Hopper", "--password-stdin"), ("set-password", "bob", "--stdin")):
+        answer = idp("users", *arguments, stdin=password + "\n")
+        assert answer.code == 1
+        assert ("guessed soon" in answer.err) is not ("15 to 256" in answer.err)
+        assert password not in answer.err
+
+
 def test_user_names_and_e_mails_are_unique_whatever_their_case(idp: Idp) -> None:
     assert "The user name DEMO is taken" in idp("users", "add", "DEMO").err
     answer = idp("users", "add", "ada", "--email", "Demo@Example.com", "--json")

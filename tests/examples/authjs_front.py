@@ -58,6 +58,11 @@ class FrontEnd:
         browser.http.get(self.callback(browser, username), allow_redirects=False, timeout=TIMEOUT)
         assert self.session(browser) is not None
 
+    def leave(self, browser: Browser, process: str) -> requests.Response:
+        """Sign out at this process; the cookies of the browser stay as they are."""
+        cookies = dict(browser.http.cookies)
+        return requests.post(f"{process}/sign-out", cookies=cookies, allow_redirects=False, timeout=TIMEOUT)
+
     def session(self, browser: Browser) -> dict[str, Any] | None:
         """What the encrypted cookie of the browser holds; None: nobody is signed in."""
         return read_session({each.name: each.value or "" for each in browser.http.cookies})

@@ -10,7 +10,14 @@ import requests
 from bs4 import BeautifulSoup
 
 from tests.examples.api_process import ExampleApi, running_api
-from tests.examples.authjs_front import FrontEnd, add_front_end, environment_of, pass_the_grace_time, read_session
+from tests.examples.authjs_front import (
+    COOKIE,
+    FrontEnd,
+    add_front_end,
+    environment_of,
+    pass_the_grace_time,
+    read_session,
+)
 from tests.examples.node_app import running_node_app
 from tests.support.idp_server import ServerUnderTest
 from tests.support.machine import find_free_port
@@ -108,6 +115,9 @@ def test_while_the_server_cannot_be_reached_nobody_is_signed_out(
     nowhere = environment_of(front, api) | {"AUTH_IDP_ISSUER": f"http://localhost:{find_free_port()}"}
     with running_node_app(EXAMPLE, "app.js", log=tmp_path / "log", **nowhere) as cut_off:
         answer = browser.http.get(f"http://localhost:{cut_off.port}", allow_redirects=False, timeout=TIMEOUT)
+        left = front.leave(browser, f"http://localhost:{cut_off.port}")
+    assert (left.status_code, left.headers["Location"]) == (303, "/"), "who wants to leave is signed out here"
+    assert f"{COOKIE}.0=;" in left.headers["Set-Cookie"]
     assert text_of(answer, "#subject") == person.id
     assert "Set-Cookie" not in answer.headers
     assert front.get(browser, "/orders").status_code == 200

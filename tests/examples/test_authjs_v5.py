@@ -231,6 +231,9 @@ def test_while_the_server_cannot_be_reached_nobody_is_signed_out(
     nowhere = environment_of(front, api) | {"AUTH_IDP_ISSUER": f"http://localhost:{find_free_port()}"}
     with running_node_app(EXAMPLE, *NEXT, log=tmp_path / "log", **nowhere) as cut_off:
         answer = browser.http.get(f"http://localhost:{cut_off.port}", allow_redirects=False, timeout=TIMEOUT)
+        left = front.leave(browser, f"http://localhost:{cut_off.port}")
+    assert left.headers["Location"].rstrip("/") == front.url, "who wants to leave is signed out here all the same"
+    assert f"{COOKIE}.0=;" in left.headers["Set-Cookie"]
     assert (answer.status_code, person.id in answer.text) == (200, True)
     assert "Set-Cookie" not in answer.headers
     assert "The tokens were not renewed" in cut_off.log_text()

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 from xml.etree import ElementTree
 
 import pytest
@@ -101,6 +102,21 @@ def test_the_tokens_are_for_the_eyes_of_the_app_alone(phone: Phone) -> None:
     assert stat.S_IMODE(phone.app.store.path.stat().st_mode) == 0o600
     assert stat.S_IMODE(phone.folder.stat().st_mode) == 0o700
     assert [path.name for path in phone.folder.iterdir()] == ["tokens.json"]
+
+
+def test_a_refresh_that_is_under_way_does_not_undo_signing_out(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
+    phone.sign_in()
+    ask, leaving = phone.app._token_request, Thread(target=phone.app.revoke)
+
+    def _asked_while_leaving(**form: str) -> object:
+        leaving.start()
+        leaving.join(0.5)  # it has to wait for us
+        return ask(**form)
+
+    monkeypatch.setattr(phone.app, "_token_request", _asked_while_leaving)
+    phone.app.refresh()
+    leaving.join()
+    assert phone.tokens == {}
 
 
 @pytest.mark.parametrize("signed_out_uri", SIGNED_OUT_URIS)

@@ -247,6 +247,15 @@ def test_who_signed_out_at_the_server_is_signed_out_here_at_the_next_renewal(fro
     assert text_of(visitor.get(), "signed-out")
 
 
+def test_a_session_that_cannot_be_renewed_ends_with_its_access_token(front_end: FrontEnd) -> None:
+    """As of a client that gets no refresh tokens, or of the sign-in that was there before."""
+    _, visitor = front_end.signed_in()
+    bare = {name: value for name, value in visitor.session.items() if name != "refresh_token"}
+    visitor.browser.http.cookies.set(front_end.cookie.name, front_end.cookie.seal(bare), domain="127.0.0.1", path="/")
+    assert text_of(visitor.get(), "signed-out")
+    assert not visitor.session_cookies
+
+
 def test_a_server_that_does_not_answer_as_it_should_signs_nobody_out(front_end: FrontEnd) -> None:
     user, visitor = front_end.signed_in()
     with front_end.registered_with(secrets=(ClientSecret(hash="0" * 64),)):

@@ -192,6 +192,16 @@ def test_a_stale_token_is_renewed_by_rotation_and_two_tabs_do_not_race(visited: 
     second.goto(visited.spa.origin)
     visited.is_signed_in(second)
     assert len(visited.posts_to("/token")) == 1  # the new tab has its tokens from the other
+    stranger = visited.new_tab()  # another application at the same origin is given none
+
+    def with_another_id(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=answer.text().replace(visited.spa.client.client_id, "another"))
+
+    stranger.route("**/config.js", with_another_id)
+    stranger.goto(visited.spa.origin)
+    expect(stranger.locator("#who")).to_have_text("Nobody is signed in.", timeout=PATIENT)
+    stranger.close()
     renewed = {first: posts_of(first), second: posts_of(second)}
     for page in renewed:
         page.evaluate(LATER)

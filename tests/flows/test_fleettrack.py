@@ -9,6 +9,7 @@
 | reCAPTCHA v2, on and off by configuration, verified on the server; hCaptcha and Turnstile by the same plug | test_no_answer_or_a_wrong_one_signs_nobody_in, test_each_vendor_is_a_setting |
 | BCrypt hashes, upgraded at the next sign-in | test_people_of_old_come_with_bcrypt_and_roles |
 | AddJwtBearer: discovery, JWKS, aud; role claims | test_a_verifier_like_addjwtbearer_is_content |
+| the front end: Auth.js, with what the page registers (Next.js itself: tests/examples) | test_auth_js_signs_in_and_its_token_opens_the_api |
 | French and English pages and mails, by ui_locales, then the browser | test_pages_and_mails_speak_the_language_of_the_person |
 """  # noqa: E501
 
@@ -29,10 +30,14 @@ import sqlalchemy as sa
 from idp.cli.import_rows import derive_user_id
 from idp.sandbox.captcha import SECRET, SITE_KEY, make_answer
 from tests.cli.test_import import FLEETTRACK, mapping_of
+from tests.examples.api_process import ExampleApi
+from tests.examples.authjs_front import FrontEnd, environment_of
+from tests.examples.node_app import running_node_app
 from tests.flows.systems import MigrationPage, System, localised, open_system
 from tests.support.accounts import PASSWORD
 from tests.support.authorize import Asked, ask
 from tests.support.idp_server import timed_server
+from tests.support.machine import find_free_port
 from tests.support.mail import SmtpServer, smtp_server
 from tests.support.newcomers import NEW_PASSWORD, Newcomer, newcomer, path_of
 from tests.support.relying_party import TIMEOUT, Browser, Page, claims_of
@@ -96,7 +101,8 @@ def system(tmp_path_factory: pytest.TempPathFactory, signing_keys: Path, verify_
     with ExitStack() as stack:
         post = stack.enter_context(smtp_server())
         own |= {"smtp_host": "127.0.0.1", "smtp_port": str(post.port), "smtp_security": "none"}
-        opened = stack.enter_context(open_system("fleettrack", folder, keys_from=signing_keys, **own))
+        words = {"https://fleettrack.example": f"http://localhost:{find_free_port()}"}
+        opened = stack.enter_context(open_system("fleettrack", folder, keys_from=signing_keys, words=words, **own))
         yield Fleet(opened.page, opened.server, opened.folder, opened.secrets, post)
 
 
@@ -323,6 +329,23 @@ def test_a_verifier_like_addjwtbearer_is_content(system: Fleet) -> None:
         JwtBearer(system.server.issuer, "https://another.example").read(tokens["access_token"])
     with pytest.raises(jwt.InvalidTokenError):
         bearer.read(tokens["id_token"])
+
+
+@pytest.mark.interop
+def test_auth_js_signs_in_and_its_token_opens_the_api(system: Fleet, tmp_path: Path) -> None:
+    client = system.client(CLIENT)
+    front = FrontEnd(system.server, client, client.metadata.redirect_uris[0].removesuffix("/api/auth/callback/idp"))
+    environment = environment_of(front, ExampleApi(system.server, 9, tmp_path / "no.log"))
+    port = int(front.url.rpartition(":")[2])
+    admin, browser = system.server.add_user(roles=("Admin",)), system.browser()
+    with running_node_app("authjs-express", "app.js", log=tmp_path / "front.log", port=port, **environment):
+        page = browser.page(browser.get(front.begin(browser).headers["Location"]))
+        answer = browser.follow(page.submit("login", username=admin.username, password=PASSWORD, **captcha()))
+        browser.http.get(answer.headers["Location"], allow_redirects=False, timeout=TIMEOUT)
+    session = front.session(browser)
+    assert session is not None
+    assert session["sub"] == admin.id
+    assert JwtBearer(system.server.issuer, API).is_in_role(session["tokens"]["access_token"], "Admin")
 
 
 # --- Languages

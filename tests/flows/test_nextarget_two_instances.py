@@ -29,7 +29,7 @@ from tests.support.idp_server import ServerUnderTest, start
 from tests.support.machine import accepts_connections
 from tests.support.relying_party import TIMEOUT, Browser, claims_of
 from tests.support.services import Bench
-from tests.support.upstream import open_sandbox, press, sign_in_with, somebody
+from tests.support.upstream import elsewhere, open_sandbox, press, sign_in_with, somebody
 
 PAGE = MigrationPage("nextarget-at-scale")
 APP = "nextarget-app"
@@ -87,6 +87,8 @@ def test_a_limit_is_counted_over_both_instances(system: System, cluster: Cluster
     answers = [page.submit("continue-with-google") for _ in range(BEGUN_PER_MINUTE + 1)]
     assert [answer.status_code for answer in answers] == [303] * BEGUN_PER_MINUTE + [429]
     assert int(answers[-1].headers["Retry-After"]) > 0
+    begun = elsewhere(browser, answers[-2])
+    assert begun.choose(somebody("google")).status_code == 303, "whoever may begin may finish"
     assert set(cluster.balancer.served[before:]) == {each.settings.port for each in cluster.instances}
     other = ask(system.party(APP), alternating(system), scope=SCOPE).page
     assert other.submit("continue-with-google").status_code == 303, "another address is not affected"

@@ -236,6 +236,7 @@ def test_the_form_asks_for_what_is_configured_and_a_user_name_is_derived(lean: T
         False,
         True,
     ]
+    assert page.soup.find(id="email")["autocomplete"] == "username", "what password managers keep"  # type: ignore[index]
     answer = grace.begin(page, phone_number="+33 1 23 45 67 89").submit("confirm", code=grace.mail.code)
     assert answer.status_code == 303
     user = lean.store.users.find(grace.user_id or "")

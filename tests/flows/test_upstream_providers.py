@@ -635,6 +635,28 @@ def test_an_iss_parameter_of_somebody_else_is_refused_even_where_none_is_expecte
     check_refused(asked.then(asked.browser.get(base, params=params)), 400, "This sign-in cannot be continued")
 
 
+@pytest.mark.spec("RFC 9207", "2.4", "MUST")
+@pytest.mark.parametrize(
+    ("name", "iss"),
+    [
+        ("google", "https://accounts.google.com"),
+        ("facebook", "https://www.facebook.com"),
+        ("discord", "https://discord.com"),
+        ("github", "https://github.com/login/oauth"),
+    ],
+)
+def test_the_iss_parameter_that_a_provider_is_known_by_is_taken_whenever_it_sends_one(
+    party: RelyingParty, name: str, iss: str
+) -> None:
+    asked, person = ask(party, Browser(party.server), scope=SCOPE), somebody(name)
+    back = press(asked.page, name).way_back(person)
+    assert back.params.get("iss") in {iss, None}
+    answered = asked.then(asked.browser.get(back.url.partition("?")[0], params=back.params | {"iss": iss}))
+    assert answered.callback.code
+    (linked,) = party.server.store.identities.list_of(only_user(party.server, name, person).id)
+    assert linked.key.issuer == iss.removesuffix("/login/oauth"), "whose people they are stays as it was"
+
+
 def test_the_redirect_uri_of_each_connection_is_its_own(party: RelyingParty) -> None:
     asked = ask(party, Browser(party.server), scope=SCOPE)
     seen = {name: press(asked.page, name).asked["redirect_uri"] for name in [*CONNECTIONS, "acme-odd"]}

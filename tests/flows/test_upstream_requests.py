@@ -176,6 +176,26 @@ def test_the_language_travels_where_the_provider_has_a_place_for_it(party: Relyi
     assert found == ({LANGUAGES[name]} if name in LANGUAGES else set())
 
 
+@pytest.mark.parametrize(
+    ("wished", "chosen", "sent"),
+    [
+        ("de", "", "de"),
+        ("pt-BR fr", "", "pt-BR"),
+        ("fr-CH en", "", "fr"),
+        ("de", "fr", "fr"),
+        ("de&x=1", "", "en"),
+        ("d" * 3000, "", "en"),
+    ],
+)
+def test_a_language_that_we_do_not_have_travels_all_the_same_unless_the_person_has_chosen_one(
+    party: RelyingParty, wished: str, chosen: str, sent: str
+) -> None:
+    browser = Browser(party.server)
+    if chosen:
+        browser.open(f"/login?lang={chosen}")
+    assert press(ask(party, browser, ui_locales=wished).page, "google").asked["hl"] == sent
+
+
 @every_connection
 def test_select_account_travels_where_the_provider_understands_it(party: RelyingParty, name: str) -> None:
     _, there = leave(party, name, prompt="select_account")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from idp.store.passkeys import Passkey
 from tests.pages.people_elsewhere import (
     add_link,
     csrf_token,
@@ -98,7 +99,9 @@ def test_another_way_in_is_linked_and_signs_the_same_person_in(stage: TimedServe
     assert page.id == "account-page"
     assert "is linked" in page.soup.find(id="notice").get_text()  # type: ignore[union-attr]
     assert events_of(stage, user) == [("identity.linked", name, "account_page")]
-    assert [mail.template for mail in stage.mails(str(user.email))].count("identity_linked") == 1
+    (mail,) = [mail for mail in stage.mails(str(user.email)) if mail.template == "identity_linked"]
+    label = {"github": "GitHub"}.get(name, name.title())
+    assert mail.subject.startswith(f"{label} can now sign you in"), "as it stands on the button"
     party = first_party(stage)
     callback = sign_in_with(party, Browser(stage), name, person).callback
     assert party.redeem(callback).status_code == 200
@@ -339,6 +342,22 @@ def test_whoever_came_in_that_way_is_signed_out_and_the_one_who_unlinks_goes_on(
     assert account_of(browser)
 
 
+@pytest.mark.asvs("7.4.3")
+def test_what_applications_were_granted_through_it_is_taken_back_also_what_outlives_a_sign_out(
+    stage: TimedServer,
+) -> None:
+    user, person, party = stage.add_user(), somebody("google"), first_party(stage)
+    browser = signed_in(stage, user.username)
+    link_on_page(browser, "google", person)
+    asked = sign_in_with(party, Browser(stage), "google", person, scope="openid offline_access")
+    tokens = party.redeem(asked.callback).json()
+    by_password = party.tokens(Browser(stage), user.username, scope="openid offline_access")
+    browser.page(account_of(browser).submit("unlink-google"))
+    assert party.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    assert party.userinfo(tokens["access_token"]).status_code == 401
+    assert party.refresh(by_password["refresh_token"]).status_code == 200, "that came in another way"
+
+
 def test_the_only_way_in_has_no_button_and_cannot_be_unlinked_without_one(stage: TimedServer) -> None:
     browser, _, user = newcomer(stage, "github")
     (linked,) = stage.store.identities.list_of(user.id)
@@ -349,6 +368,11 @@ def test_the_only_way_in_has_no_button_and_cannot_be_unlinked_without_one(stage:
     refused = browser.page(browser.post("/account/unlink", data=form))
     assert (refused.id, refused.status) == ("account-page", 409)
     assert "only way in that is left" in refused.text
+    assert stage.store.passkeys.add(Passkey(user.id, f"credential of {user.id}", "its key", 0, "Phone"), now=stage.now)
+    page = account_of(browser)
+    assert "passkeys can be lost" in page.text
+    assert "only way to sign in" not in page.text
+    assert not has(page, "unlink-github")
     assert links_of(stage, user) == ["github"]
     assert events_of(stage, user)[-1] == ("identity.unlink_refused", "github", "last_way_in")
 

@@ -21,7 +21,6 @@ ABOUT_NOBODY = {
         for event in Event
         if event.value.startswith(("client.", "api.", "keys.", "captcha.", "mail.", "upstream."))
     ),
-    Event.SIGN_IN_LIMITED,
     Event.SIGN_UP_STARTED,
     Event.USER_REMOVED,
 }

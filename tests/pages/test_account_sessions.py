@@ -102,7 +102,9 @@ def test_one_session_is_ended_and_what_was_granted_in_it(server: TimedServer) ->
 def test_all_others_are_ended_at_once(server: TimedServer) -> None:
     user, browser = person(server)
     others = [signed_in(server, user.username) for _ in range(3)]
+    half_done = server.store.users.count_sign_outs(user.id)
     page = sent(opened(browser, PATH), "end-others")
+    assert server.store.users.count_sign_outs(user.id) > half_done, "a sign-in that owes its second factor"
     assert [is_signed_in(each) for each in others] == [False] * 3
     assert is_signed_in(browser)
     assert not has(page, "end-others")

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from idp.pages.admin_clients import KINDS
 from idp.protocol.client import Client, ClientSecret
 from idp.protocol.scopes import Api
-from idp.recipes import RECIPES, Answers
+from idp.recipes import RECIPES, Answers, snippets_of
 from idp.store.database import hashed
 from tests.pages.account_visits import person
 from tests.pages.visits import complaints_of, sign_in, width
@@ -160,6 +160,8 @@ def test_the_files_of_every_kind_are_shown_whole_with_its_values_and_no_secret(
     page = admin.open(f"{LIST}/{client.client_id}")
     assert page.status == 200, page.text[:300]
     files = {block["id"]: block.get_text() for block in page.soup.select(".file pre")}
+    told = snippets_of(client, {API.identifier: API}, server.issuer)  # what `idp clients show --snippets` prints
+    assert list(files.values()) == [file.content for file in told]
     assert len(files) == len(RECIPES[kind].files) > 0
     assert server.issuer in "".join(files.values())
     assert "«" not in "".join(files.values())

@@ -167,11 +167,19 @@ def test_without_scripts_the_pages_say_what_else_can_be_done(browser_page: Pages
     expect(page.locator("#code")).to_be_visible()
 
 
-def test_an_app_is_set_up_and_used_without_scripts(browser_page: Pages, server: ServerUnderTest) -> None:
-    user, page = server.add_user(), browser_page(javascript=False, viewport=PHONE, accept_downloads=True)
+@pytest.mark.parametrize(
+    "screen",
+    [
+        pytest.param({"viewport": PHONE, "javascript": False}, id="phone, without JavaScript"),
+        pytest.param({"viewport": DESKTOP, "locale": "fr-FR"}, id="desktop, French"),
+    ],
+)
+def test_an_app_is_set_up_and_used(browser_page: Pages, server: ServerUnderTest, screen: dict[str, Any]) -> None:
+    user, page = server.add_user(), browser_page(accept_downloads=True, **screen)
     page.goto(server.url("/login?to=account-totp"))
     sign_in(page, user.username)
     assert page.locator("#qr svg").bounding_box() is not None
+    assert width(page) == screen["viewport"][0]
     app = pyotp.TOTP(page.locator("#secret").inner_text().replace(" ", ""))
     page.fill("#code", app.at(server.now))
     page.click("#confirm")
@@ -182,6 +190,8 @@ def test_an_app_is_set_up_and_used_without_scripts(browser_page: Pages, server: 
     page.context.clear_cookies()
     page.goto(server.url("/login"))
     sign_in(page, user.username)
+    expect(page.locator("#second-factor-page")).to_be_visible()
+    assert width(page) == screen["viewport"][0]
     page.fill("#code", app.at(server.now + 30))
     page.check("#trust")
     page.click("#verify")

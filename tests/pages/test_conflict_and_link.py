@@ -1,10 +1,12 @@
 """The e-mail is known already: nobody is merged, the person signs in the old way, is asked, and the request goes on."""
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from idp.store.passkeys import Passkey
 from idp.store.users import NewUser
 from tests.pages.people_elsewhere import (
     csrf_token,
@@ -19,7 +21,7 @@ from tests.support.accounts import PASSWORD
 from tests.support.authorize import Asked, ask, signed_in
 from tests.support.idp_server import TimedServer
 from tests.support.relying_party import Browser, Page, claims_of
-from tests.support.upstream import CONNECTIONS, Person, first_party, press, sign_in_with, somebody
+from tests.support.upstream import CONNECTIONS, Person, first_party, new_email, press, sign_in_with, somebody
 
 ARRIVAL_SECONDS = 900
 
@@ -212,6 +214,40 @@ def test_the_page_names_no_account_unless_a_yes_is_enough(stage: TimedServer) ->
         asked, _ = meet(stage, name, user)
         assert ("Hidden Name" in asked.page.text) is is_named
         assert user.id not in asked.page.response.text
+
+
+def test_a_passkey_is_a_way_in_that_is_named(stage: TimedServer) -> None:
+    _, first, user = newcomer(stage, "discord")
+    assert stage.store.passkeys.add(Passkey(user.id, f"credential of {user.id}", "its key", 0, "Phone"), now=stage.now)
+    asked = sign_in_with(first_party(stage), Browser(stage), "github", somebody("github", email=first.email))
+    assert has(asked.page, "way-discord")
+    page = asked.browser.open(str(asked.page.soup.find(id="way-passkey")["href"]))  # type: ignore[index]
+    assert page.id == "login-page"
+    assert has(page, "passkey-form")
+
+
+def test_an_account_that_has_no_way_in_leads_to_the_sign_in_page_and_to_no_empty_list(stage: TimedServer) -> None:
+    user = NewUser(f"u_{secrets.token_hex(8)}", f"ada{secrets.token_hex(5)}", new_email(), email_verified=True)
+    assert stage.store.users.add(user, now=stage.now)
+    asked, _ = meet(stage, "github", user)
+    check_conflict(asked.page)
+    assert "You can sign in to it with" not in asked.page.text
+    assert old_way(asked).page.id == "login-page"
+
+
+def test_a_way_in_that_the_client_does_not_take_leads_over_the_account_page_to_the_link(stage: TimedServer) -> None:
+    _, first, user = newcomer(stage, "discord")
+    party, person = first_party(stage, upstreams=("github",)), somebody("github", email=first.email)
+    browser = Browser(stage)
+    page = sign_in_with(party, browser, "github", person).page
+    check_conflict(page)
+    assert has(page, "elsewhere")
+    page = browser.open(str(page.soup.find(id="way-discord")["href"]))  # type: ignore[index]
+    page = browser.page(press(page, "discord").choose(first))
+    assert page.id == "account-page"
+    assert browser.page(page.submit("link-waiting")).id == "account-page"
+    assert set(links_of(stage, user)) == {"discord", "github"}
+    assert sub_of(sign_in_with(party, Browser(stage), "github", person)) == user.id
 
 
 # --- What is refused

@@ -168,6 +168,19 @@ def test_one_of_two_factors_goes_without_a_question(server: ServerUnderTest) -> 
     assert server.store.recovery_codes.count_unused(user.id) == 10
 
 
+def test_a_passkey_that_is_the_only_way_in_stays(server: ServerUnderTest) -> None:
+    user = server.add_user(email=None)
+    browser = signed_in(server, user.username)
+    add_passkey(browser)
+    assert server.store.users.set_password_hash(user.id, None, now=server.now)
+    page = browser.open("/account/passkeys")
+    kept = Page(browser, page.submit("remove-passkey-1", confirm="1"))
+    assert (kept.status, kept.id) == (409, "message-page")
+    add_passkey(browser)
+    assert page.submit("remove-passkey-1", confirm="1").status_code == 303
+    assert len(server.store.passkeys.list_of(user.id)) == 1
+
+
 @pytest.mark.parametrize("name", ["", "\0", "x" * 5000, "\u202e", "👩‍👩‍👧 é"])
 def test_a_passkey_has_a_name_whatever_is_typed(server: ServerUnderTest, name: str) -> None:
     user = server.add_user()

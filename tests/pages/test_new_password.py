@@ -60,3 +60,7 @@ def test_the_browser_tells_how_far_the_length_goes(
     ]
     expect(length).to_be_hidden()
     assert page.locator("#password").get_attribute("autocomplete") == "new-password"
+    for field in ("#password", "#password_again"):
+        goes_on = "field => field.dispatchEvent(new ClipboardEvent('paste', {bubbles: true, cancelable: true}))"
+        assert page.eval_on_selector(field, goes_on), "nothing keeps a password from being pasted"
+    assert page.get_attribute("#password", "type") == "password"

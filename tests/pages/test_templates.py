@@ -159,6 +159,23 @@ def test_every_control_has_a_label(render: Render, sample: str) -> None:
     assert all(button.text.strip() for button in page.find_all("button"))
 
 
+@pytest.mark.asvs("6.2.6", "6.2.7")
+def test_every_password_is_masked_and_open_to_password_managers(render: Render) -> None:
+    """What the managers go by: `autocomplete` with the right word, and a user name beside it in the same form."""
+    seen = set()
+    for sample in SAMPLES:
+        for field in render(sample).select("main input[id*=password]"):
+            name, form = str(field["name"]), field.find_parent("form")
+            assert form is not None
+            is_new = name != "current_password" and form.find(id="password_again") is not None
+            told = (field["type"], field["autocomplete"])
+            assert told == ("password", "new-password" if is_new else "current-password"), (sample, name)
+            assert not {"maxlength", "pattern", "readonly", "disabled"} & field.attrs.keys(), (sample, name)
+            assert form.select("[autocomplete^=username]"), sample
+            seen.add(name)
+    assert seen == {"password", "password_again", "current_password"}
+
+
 @every_page
 def test_every_reference_to_an_id_has_its_target(render: Render, sample: str) -> None:
     page = render(sample)

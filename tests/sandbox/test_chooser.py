@@ -39,7 +39,7 @@ def test_the_page_says_that_it_is_a_stand_in_and_offers_people(visitor: MakeVisi
     assert ("person-relay" in page) == (kind == "apple")
     assert 'id="cancel"' in page
     assert ('value="bad_signature"' in page) == (kind in ("google", "apple", "microsoft", "oidc"))
-    assert ('value="wrong_iss_parameter"' in page) == (kind in ("google", "oidc"))
+    assert ('value="wrong_iss_parameter"' in page) == (kind in ("google", "github", "oidc"))
 
 
 def test_the_page_tells_what_was_asked_and_shows_whom_the_application_expects(visitor: MakeVisitor) -> None:
@@ -122,7 +122,11 @@ REFUSALS = {
         "error_description": "The resource owner or authorization server denied the request",
     },
     "apple": {"error": "user_cancelled_authorize"},
-    "github": {"error": "access_denied", "error_description": "The user has denied your application access."},
+    "github": {
+        "error": "access_denied",
+        "error_description": "The user has denied your application access.",
+        "iss": "https://github.com/login/oauth",
+    },
     "microsoft": {"error": "access_denied", "error_subcode": "cancel"},
     "oidc": {"error": "access_denied"},
 }

@@ -237,5 +237,6 @@ def test_a_page_of_another_site_cannot_set_a_fault_with_a_form(sandbox: Sandbox)
 def test_a_fault_is_offered_where_it_makes_sense_and_every_fault_somewhere() -> None:
     offered = {provider.kind: set(provider.faults) for provider in PROVIDERS}
     assert set().union(*offered.values()) == set(FAULTS)
-    assert offered["facebook"] == offered["discord"] == offered["github"] == {"denied", "code_expired", *ANSWER_FAULTS}
+    assert offered["facebook"] == offered["discord"] == {"denied", "code_expired", *ANSWER_FAULTS}
+    assert offered["github"] == {*offered["discord"], "wrong_iss_parameter"}
     assert [kind for kind, faults in offered.items() if "bad_signature" in faults] == list(WITH_ID_TOKEN)

@@ -141,6 +141,15 @@ def test_sign_out_revokes_the_session_s_grants_but_other_clients_keep_offline_ac
     assert [is_live(store, grant) for grant in (other_offline, other_session)] == [True, True]
 
 
+def test_all_grants_of_some_sessions_die_offline_ones_too(store: Store) -> None:
+    user, sids = add_user(store), [unique("sid") for _ in range(3)]
+    offline = ("openid", "offline_access")
+    made = [add_grant(store, user_id=user.id, sid=sid, scopes=offline)[0] for sid in sids]
+    store.grants.revoke_of_sessions(sids[:2], now=NOW, why="test")
+    store.grants.revoke_of_sessions([], now=NOW, why="test")
+    assert [is_live(store, grant) for grant in made] == [False, False, True]
+
+
 def test_a_person_s_grants_are_revoked_for_one_client_or_for_all_and_counted_once(store: Store) -> None:
     user, client_id = add_user(store), unique("client")
     mine = [add_grant(store, user_id=user.id, client_id=client_id)[0] for _ in range(2)]

@@ -33,7 +33,7 @@ def test_a_name_or_an_address_that_is_taken_is_refused_whatever_its_case(store: 
     user, other = somebody(store), somebody(store)
     assert not store.profiles.edit(user.id, {"given_name": "Lost"}, now=NOW, username=other.username.upper())
     assert not store.profiles.change_email(user.id, str(other.email).upper(), instead_of=user.email, now=NOW)
-    assert not store.profiles.restore_email(user.id, str(other.email), now=NOW)
+    assert not store.profiles.restore_email(user.id, str(other.email), instead_of=user.email, now=NOW)
     assert (found(store, user).username, found(store, user).email) == (user.username, user.email)
     assert found(store, user).claims["given_name"] != "Lost"
 
@@ -52,7 +52,10 @@ def test_an_address_comes_back_from_who_never_confirmed_it_and_from_nobody_else(
     user, squatter = somebody(store), somebody(store)
     owner = add_user(store, email=f"{unique('owner')}@example.com", email_verified=True)
     for other in (squatter, owner):
-        store.profiles.restore_email(user.id, str(other.email), takes_from=other.id, now=NOW)
+        had, wanted = found(store, user).email, str(other.email)
+        assert not store.profiles.restore_email(user.id, wanted, instead_of="x@x.example", takes_from=other.id, now=NOW)
+        assert found(store, other).email == other.email
+        store.profiles.restore_email(user.id, wanted, instead_of=had, takes_from=other.id, now=NOW)
     assert (found(store, user).email, found(store, squatter).email) == (squatter.email, None)
     assert found(store, owner).email == owner.email
 

@@ -6,7 +6,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from idp.protocol.pkce import s256
+from idp.settings import UpstreamSettings
+from idp.upstream import PROVIDERS
 from idp.upstream.authorization_url import Wishes, make_authorization_url, new_secrets
+from idp.upstream.connection import load_connections
 from idp.upstream.provider import Endpoints
 from idp.upstream.state import Pending
 from tests.upstream.samples import CLIENT_ID, NOW, SECRET, endpoints_of, make_connection
@@ -62,6 +65,24 @@ def test_scopes_of_the_settings_replace_the_providers_own() -> None:
     assert query_of(url_of("google", scopes="openid custom"))["scope"] == ["openid custom"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "scopes", "is_sound"),
+    [
+        ("google", "email profile", False),
+        ("google", "openid email", True),
+        ("google", "", True),
+        ("discord", "identify", True),
+    ],
+)
+def test_scopes_without_openid_keep_the_server_from_starting_where_an_id_token_depends_on_it(
+    kind: str, scopes: str, is_sound: bool
+) -> None:
+    settings = UpstreamSettings(name=kind, client_id=CLIENT_ID, client_secret=SECRET, scopes=scopes)  # type: ignore[arg-type]
+    _, problems = load_connections([settings], PROVIDERS, "https://idp.example")
+    variable = f"IDP_UPSTREAM_{kind.upper()}_SCOPES"
+    assert problems == ([] if is_sound else [f"{variable} must have openid among them."])
+
+
 def test_what_a_person_typed_cannot_bring_in_another_parameter() -> None:
     query = query_of(url_of("google", Wishes("x&prompt=none&state=evil#f", "fr&nonce=evil")))
     assert query["login_hint"] == ["x&prompt=none&state=evil#f"]
@@ -77,6 +98,17 @@ def test_a_demand_for_a_fresh_sign_in_wins_over_a_wish_for_another_account() -> 
 def test_only_prompts_that_the_provider_understands_travel() -> None:
     for prompt in ("none", "consent", "login", None):
         assert "prompt" not in query_of(url_of("google", Wishes(prompt=prompt)))
+
+
+def test_google_is_asked_for_accounts_of_the_hosted_domain() -> None:
+    assert query_of(url_of("google", hosted_domain="staff.example"))["hd"] == ["staff.example"]
+    assert "hd" not in query_of(url_of("google"))
+
+
+@pytest.mark.parametrize(("language", "locale"), [("fr", "fr_FR"), ("en", "en_US"), ("de", "de")])
+def test_a_language_is_written_as_the_provider_writes_it(language: str, locale: str) -> None:
+    assert query_of(url_of("facebook", Wishes(ui_locales=language)))["locale"] == [locale]
+    assert query_of(url_of("google", Wishes(ui_locales=language)))["hl"] == [language]
 
 
 def test_secrets_are_long_and_new_each_time() -> None:

@@ -26,9 +26,10 @@ def examine_requests(subject: Subject) -> Iterator[Finding]:
     refused = [finding for uri in tried if (finding := _try(subject, client, uri)) is not None]
     yield from refused
     if tried and not refused:
-        yield well(
-            "sign-in", f"Requests for {counted(len(tried), 'redirect URI')} are answered there, each as it must be."
-        )
+        left = len(client.redirect_uris) - len(tried)
+        more = f"; not tried: {left} more" if left else ""
+        answered = f"Requests for {counted(len(tried), 'redirect URI')} are answered there, each as it must be"
+        yield well("sign-in", f"{answered}{more}.")
 
 
 def _try(subject: Subject, client: Client, redirect_uri: str) -> Finding | None:

@@ -48,6 +48,7 @@ class SignIn {
     try {
       final request = TokenRequest(clientId, redirectUri, issuer: issuer, refreshToken: session['refresh_token']);
       final tokens = await _appAuth.token(request);
+      if (await _load() == null) return null; // signed out meanwhile
       await _keep(tokens, before: session);
       return tokens.accessToken;
     } on FlutterAppAuthPlatformException catch (error) {

@@ -23,7 +23,8 @@ export async function proxy(request: NextRequest) {
 
 /** Asks once for all requests that come with the same token. Other processes may ask too: they get the same answer. */
 function renew(session: JWT) {
-  const token = session.refresh_token ?? "";
+  const token = session.refresh_token;
+  if (!token) return null; // nothing to renew it with: it has ended
   const answer = underway.get(token) ?? refresh(session, token).finally(() => underway.delete(token));
   underway.set(token, answer);
   return answer;

@@ -65,7 +65,7 @@ final class SignIn: NSObject, OIDAuthStateChangeDelegate {
 
     /// AppAuth calls this after each refresh: the new refresh token replaces the old one.
     func didChange(_ state: OIDAuthState) {
-        TokenStore.save(state)
+        if state === self.state { TokenStore.save(state) } // else somebody has signed out meanwhile
     }
 
     private func keep(_ state: OIDAuthState?) {

@@ -11,5 +11,5 @@ export async function POST(request: NextRequest) {
   await signOut({ redirect: false });
   if (!session) return NextResponse.redirect(process.env.AUTH_URL!, 303);
   await revoke(session.tokens).catch(() => {}); // unreachable: the person is signed out here all the same
-  return NextResponse.redirect(await signOutUrl(session.tokens), 303);
+  return NextResponse.redirect(await signOutUrl(session.tokens).catch(() => process.env.AUTH_URL!), 303);
 }
