@@ -53,6 +53,7 @@ LONG_EMAIL = "a.very.long.address.that.somebody.really.has" + "x" * 40 + "@mail.
 RIGHT_TO_LEFT_ACCOUNT = {"name": "عائشة بنت محمد", "username": "aisha7", "email": "aisha@example.org"}
 LONG_ACCOUNT = {"name": LONG_NAME, "username": "wonderful", "email": LONG_EMAIL}
 WAY_BY_PASSWORD = {"kind": "password", "url": "/login"}
+WAY_BY_PASSKEY = {"kind": "passkey", "url": "/login?interaction=i-1"}
 WAYS = [
     WAY_BY_PASSWORD,
     {"kind": "provider", "name": "github", "label": "GitHub", "action": "/upstream/github"},
@@ -741,6 +742,11 @@ SAMPLES: dict[str, tuple[str, str, dict[str, Any]]] = {
         "conflict-page",
         {**CONFLICT, "client": None, "account": ACCOUNT, "can_link": True, "ways": [WAY_BY_PASSWORD]},
     ),
+    "conflict-elsewhere": (
+        "conflict",
+        "conflict-page",
+        {**CONFLICT, "ways": [WAY_BY_PASSKEY, {**WAYS[1], "url": "/login?to=account"}], "has_way_elsewhere": True},
+    ),
     "conflict-everything": (
         "conflict",
         "conflict-page",
@@ -782,6 +788,11 @@ SAMPLES: dict[str, tuple[str, str, dict[str, Any]]] = {
         "account",
         "account-page",
         {**ACCOUNT_PAGE, "has_password": False, "methods": [{**METHOD, "can_unlink": False}], "offers": []},
+    ),
+    "account-one-way-and-passkeys": (
+        "account",
+        "account-page",
+        {**ACCOUNT_PAGE, "has_password": False, "has_passkey": True, "methods": [{**METHOD, "can_unlink": False}]},
     ),
     "account-hard": (
         "account",
