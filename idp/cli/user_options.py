@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from idp.accounts.identifiers import new_user_id
-from idp.accounts.passwords import MAX_PASSWORD_LENGTH, is_too_long, normalized
+from idp.accounts.passwords import MAX_PASSWORD_LENGTH
 from idp.cli.command import Refused
 from idp.protocol.identity import User
 from idp.protocol.names import USER_ID_PREFIX
@@ -84,12 +84,11 @@ def check_email(email: str) -> None:
 
 def check_password(settings: Settings, password: str, *, about: Sequence[str]) -> None:
     """The rules of the pages hold here too (ASVS 6.2.1, 6.2.4, 6.2.11). `about`: the person's names and e-mail."""
-    from idp.accounts.password_policy import check_new_password
+    from idp.accounts.password_policy import Reason, check_new_password
 
-    least = settings.password_min_length
-    if is_too_long(password) or len(normalized(password)) < least:
-        raise Refused(f"A password is {least} to {MAX_PASSWORD_LENGTH} characters.")
     reasons = check_new_password(settings, password, about=about)
+    if Reason.TOO_SHORT in reasons or Reason.TOO_LONG in reasons:
+        raise Refused(f"A password is {settings.password_min_length} to {MAX_PASSWORD_LENGTH} characters.")
     if reasons:
         raise Refused(f"This password would be guessed soon ({', '.join(reasons)}). Choose another, or a random one.")
 

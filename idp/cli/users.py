@@ -49,9 +49,11 @@ def add(username: str, roles: tuple[str, ...], password_stdin: bool, random_pass
     if profile["email"] is not None:
         check_email(profile["email"])
     check_roles(roles)
+    if password_stdin and random_password:
+        raise click.UsageError("Choose one: a password from standard input, or a random one.")
     settings, now = load_settings(), int(time.time())
     about = (username, *(value for value in profile.values() if isinstance(value, str)))
-    password = _chosen_password(settings, about, from_stdin=password_stdin, at_random=random_password)
+    password = _make_password(settings, about, at_random=random_password) if password_stdin or random_password else None
     user = new_user(username, roles, profile, None if password is None else _hash(settings, password))
     with opened_store(settings) as store:
         _check_free(store, username, profile["email"])
@@ -162,7 +164,7 @@ def set_password(user: str, from_stdin: bool, at_random: bool) -> None:
         if found.email is not None:
             raise Refused(f"{found.username} has an e-mail address; send them a link: idp users start-reset {user}")
         about = (found.username, *(value for value in found.claims.values() if isinstance(value, str)))
-        password = _chosen_password(settings, about, from_stdin=from_stdin, at_random=at_random) or ""
+        password = _make_password(settings, about, at_random=at_random)
         store.users.set_password_hash(found.id, _hash(settings, password), now=now)
         store.users.sign_out_everywhere(found.id, now=now, why="password changed")
         audit.record_by_operator(store, Event.PASSWORD_CHANGED, now=now, user_id=found.id)
@@ -199,13 +201,10 @@ def _check_free(store: Store, username: str, email: str | None) -> None:
         raise Refused(f"The e-mail {email} belongs to somebody else.")
 
 
-def _chosen_password(settings: Settings, about: Sequence[str], *, from_stdin: bool, at_random: bool) -> str | None:
-    if from_stdin and at_random:
-        raise click.UsageError("Choose one: a password from standard input, or a random one.")
+def _make_password(settings: Settings, about: Sequence[str], *, at_random: bool) -> str:
+    """A random one, or the one on standard input. Raises Refused for one that the rules do not allow."""
     if at_random:
         return new_password()
-    if not from_stdin:
-        return None
     password = sys.stdin.readline().rstrip("\r\n")
     check_password(settings, password, about=about)
     return password

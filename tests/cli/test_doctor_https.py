@@ -3,7 +3,7 @@ that nobody should accept."""
 
 import datetime
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,15 +61,22 @@ def spoiled(caddyfile: Path, *changes: tuple[str, str]) -> Path:
     return caddyfile
 
 
-def test_a_server_behind_the_caddy_that_ships_is_well(bench: Bench, behind: Behind) -> None:
-    """Caddy's own authority signs for twelve hours, which is the only warning."""
+@contextmanager
+def caddy_in_front(bench: Bench, behind: Behind, caddyfile: Path) -> Iterator[str]:
+    """Caddy with this file before the server; the certificate of its own authority."""
     with ExitStack() as stack:
         try:
             port = int(behind.ports["CADDY_HTTPS_PORT"])
-            caddy = stack.enter_context(bench.caddy(CADDYFILE, port=port, environment=behind.ports))
+            caddy = stack.enter_context(bench.caddy(caddyfile, port=port, environment=behind.ports))
         except ProgramMissing as missing:
             pytest.skip(str(missing))
-        trusted = behind.doctor.look(outbound_ca_bundle=str(caddy.root_certificate))
+        yield str(caddy.root_certificate)
+
+
+def test_a_server_behind_the_caddy_that_ships_is_well(bench: Bench, behind: Behind) -> None:
+    """Caddy's own authority signs for twelve hours, which is the only warning."""
+    with caddy_in_front(bench, behind, CADDYFILE) as authority:
+        trusted = behind.doctor.look(outbound_ca_bundle=authority)
         assert trusted.wrong == []
         assert "renewed by itself" in trusted.one("https", "warning")
         assert trusted.topics("warning") <= {"https", "settings"}
@@ -78,7 +85,7 @@ def test_a_server_behind_the_caddy_that_ships_is_well(bench: Bench, behind: Behi
         strange = behind.doctor.look()
         assert "IDP_OUTBOUND_CA_BUNDLE" in strange.one("issuer", "wrong")
         assert "IDP_TRUSTED_PROXIES=127.0.0.1" in behind.doctor.look(
-            outbound_ca_bundle=str(caddy.root_certificate), trusted_proxies=""
+            outbound_ca_bundle=authority, trusted_proxies=""
         ).one("proxies", "wrong")
 
 
@@ -91,13 +98,8 @@ def test_a_caddy_that_hides_for_whom_it_forwards_is_found_and_one_that_says_no_s
         ('?Strict-Transport-Security "max-age=31536000; includeSubDomains"', "-Strict-Transport-Security"),
         ("\t\t-Server\n", ""),
     )
-    with ExitStack() as stack:
-        try:
-            port = int(behind.ports["CADDY_HTTPS_PORT"])
-            caddy = stack.enter_context(bench.caddy(hiding, port=port, environment=behind.ports))
-        except ProgramMissing as missing:
-            pytest.skip(str(missing))
-        report = behind.doctor.look(outbound_ca_bundle=str(caddy.root_certificate))
+    with caddy_in_front(bench, behind, hiding) as authority:
+        report = behind.doctor.look(outbound_ca_bundle=authority)
     assert "X-Forwarded-For" in report.one("proxies", "wrong")
     assert "Strict-Transport-Security" in report.one("headers", "wrong")
     assert report.topics("wrong") == {"proxies", "headers"}

@@ -23,8 +23,8 @@ _context.set_forkserver_preload([*_SERVER, *_COMMANDS])
 
 
 class ForkedProcess:
-    """`python -m module arguments…` with exactly this environment, in a session of its own and with no input; has what
-    tests use of `subprocess.Popen`. `errors`: where standard error goes, if not into the log."""
+    """`python -m module arguments…` whose settings are those of `environment` alone, in a session of its own, without
+    input; has what tests use of `subprocess.Popen`. `errors`: where standard error goes, if not into the log."""
 
     def __init__(
         self,
@@ -35,7 +35,8 @@ class ForkedProcess:
         errors: Path | None = None,
         folder: Path = ROOT,
     ) -> None:
-        call = (module, arguments, dict(environment), log, errors or log, folder)
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
+        call = (module, arguments, {**inherited, **environment}, log, errors or log, folder)
         self._process = _context.Process(target=_run_module, args=call, daemon=True)  # daemon: it ends with the tests
         self._process.start()
         assert self._process.pid is not None
@@ -71,10 +72,9 @@ def run_idp(
     environment: Mapping[str, str], *arguments: str, timeout: float = 120
 ) -> "subprocess.CompletedProcess[str]":
     """The command `idp` in a process of its own, whose settings are those of this environment alone."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
     with TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
-        process = ForkedProcess("idp.cli", *arguments, environment={**inherited, **environment}, log=out, errors=err)
+        process = ForkedProcess("idp.cli", *arguments, environment=environment, log=out, errors=err)
         try:
             code = process.wait(timeout)
         finally:

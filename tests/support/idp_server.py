@@ -170,10 +170,8 @@ def running_server(
 def start(server: ServerUnderTest, *, wait_for: str | None = None, config: Path = CONFIG) -> None:
     """Start gunicorn and wait until `/health` (or the URL given) answers."""
     assert server.log is not None
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
-    environment = inherited | server.environment
     server.process = ForkedProcess(
-        "gunicorn", "-c", str(config), "wsgi:app", environment=environment, log=server.log
+        "gunicorn", "-c", str(config), "wsgi:app", environment=server.environment, log=server.log
     )  # in a session of its own: one signal ends all workers
     health = wait_for or f"http://127.0.0.1:{server.settings.port}/health"
     deadline = time.monotonic() + STARTS_WITHIN_SECONDS
