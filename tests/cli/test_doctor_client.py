@@ -22,27 +22,31 @@ DAY = 86_400
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, signing_keys: Path) -> Iterator[ServerUnderTest]:
+def way_in() -> Iterator[Front]:
+    """What stands at the issuer, before the server."""
+    with running_front() as front:
+        yield front
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, signing_keys: Path, way_in: Front) -> Iterator[ServerUnderTest]:
     with ExitStack() as stack:
         stack.enter_context(patiently())
-        front = stack.enter_context(running_front())
         folder = tmp_path_factory.mktemp("client-doctor")
         settings: dict[str, Any] = {
-            "issuer": f"http://localhost:{front.port}", "trusted_proxies": "127.0.0.2", "outbound_timeout": "25",
+            "issuer": f"http://localhost:{way_in.port}", "trusted_proxies": "127.0.0.2", "outbound_timeout": "25",
             "outbound_allowed_hosts": "127.0.0.1",
         }  # fmt: skip
         server = stack.enter_context(running_server(folder, keys_from=signing_keys, **settings))
-        front.upstream = server.settings.port
-        server.front = front  # type: ignore[attr-defined]
+        way_in.upstream = server.settings.port
         server.store.apis.save(Api(API, "API", {"read": "Read"}), now=server.now)
         yield server
 
 
 @pytest.fixture
-def front(server: ServerUnderTest) -> Front:
-    front: Front = server.front  # type: ignore[attr-defined]
-    front.heal()
-    return front
+def front(way_in: Front) -> Front:
+    way_in.heal()
+    return way_in
 
 
 def look(server: ServerUnderTest, *arguments: str, _settings: dict[str, str] | None = None, **changes: Any) -> Report:

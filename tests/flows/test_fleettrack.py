@@ -11,7 +11,7 @@
 | AddJwtBearer: discovery, JWKS, aud; role claims | test_a_verifier_like_addjwtbearer_is_content |
 | the front end: Auth.js, with what the page registers (Next.js itself: tests/examples) | test_auth_js_signs_in_and_its_token_opens_the_api |
 | French and English pages and mails, by ui_locales, then the browser | test_pages_and_mails_speak_the_language_of_the_person |
-"""  # noqa: E501
+"""  # noqa: E501  # a row of a table is one line
 
 import re
 from collections.abc import Iterator

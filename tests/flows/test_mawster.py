@@ -16,7 +16,7 @@
 | MariaDB | the fixture |
 | secrets from the environment or files, none in the image | the fixture; test_no_secret_is_in_the_image |
 | how people move (docs/migrate) | test_people_move_with_password_and_discord |
-"""  # noqa: E501
+"""  # noqa: E501  # a row of a table is one line
 
 import re
 import secrets

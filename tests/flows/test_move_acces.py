@@ -14,7 +14,7 @@ sets them up.
 | 500 at the same moment, p95 below 200 ms | test_five_hundred_people_at_the_same_moment |
 | MySQL with pooled connections | test_connections_are_pooled |
 | strict CORS; HTTPS everywhere; the database never exposed | test_the_app_needs_no_cors_and_strangers_get_none, test_https_is_demanded, test_the_database_is_not_exposed |
-"""  # noqa: E501
+"""  # noqa: E501  # a row of a table is one line
 
 import json
 import secrets

@@ -16,7 +16,7 @@
 | one-file deployment; 512 MB; cold start | test_a_cold_start_is_quick_and_small, test_the_deployment_file_fits_the_settings |
 | token errors: bad signature, expired, wrong type 401; unknown user not found | test_the_api_tells_who_is_unknown_from_who_is_not_let_in |
 | how people move (docs/migrate) | test_people_keep_their_accounts |
-"""  # noqa: E501
+"""  # noqa: E501  # a row of a table is one line
 
 import csv
 import os

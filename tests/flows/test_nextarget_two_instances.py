@@ -9,7 +9,7 @@ says.
 | grants in PostgreSQL | test_refresh_and_sign_out_hold_on_both_instances |
 | PostgreSQL with Alembic | test_the_schema_is_alembics |
 | any instance can be killed | test_each_instance_is_killed_in_the_middle_of_a_sign_in |
-"""  # noqa: E501
+"""  # noqa: E501  # a row of a table is one line
 
 import os
 import signal

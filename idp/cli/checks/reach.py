@@ -68,6 +68,7 @@ def _unreachable(subject: Subject, failure: Unreachable) -> str:
 
 def _answers_itself(subject: Subject) -> bool:
     """Whether the server listens on this machine, where its own settings say."""
+    # Who listens on every address is asked on this machine's own; nothing is opened to the world here.
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(subject.settings.host, subject.settings.host)  # noqa: S104
     where = f"[{host}]" if ":" in host else host
     own = Site(f"http://{where}:{subject.settings.port}", ca_bundle=None, timeout=subject.timeout / 2)
