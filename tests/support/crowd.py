@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import requests
+
 Result = TypeVar("Result")
 PATIENCE_SECONDS = 60
 
@@ -21,6 +23,15 @@ def at_once(count: int, call: Callable[[int], Result]) -> list[Result]:
 
     with ThreadPoolExecutor(count) as pool:
         return [future.result(PATIENCE_SECONDS) for future in [pool.submit(run, index) for index in range(count)]]
+
+
+def patiently(send: Callable[[], requests.Response]) -> requests.Response:
+    """Send again while the answer is to come back later: a process looks at two passwords at once, others get a 503."""
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while (answer := send()).status_code == 503 and time.monotonic() < ends:
+        assert int(answer.headers["Retry-After"]) > 0
+        time.sleep(0.1)
+    return answer
 
 
 class Processes:

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
@@ -11,6 +12,7 @@ from bs4 import BeautifulSoup, Tag
 
 from idp.protocol.pkce import s256
 from tests.support.accounts import PASSWORD
+from tests.support.crowd import patiently
 from tests.support.idp_server import RegisteredClient, ServerUnderTest
 
 TIMEOUT = 30
@@ -106,7 +108,8 @@ class Browser:
             page = Page(self, response)
             if page.id == "login-page":
                 assert username is not None, "the person is not signed in, but must be"
-                response = self.follow(page.submit("login", username=username, password=password))
+                log_in = partial(page.submit, "login", username=username, password=password)
+                response = self.follow(patiently(log_in))
             elif page.id == "select-account-page":
                 response = self.follow(page.submit("continue"))
             elif page.id == "sign-up-page":
