@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, inspect, text
+from sqlalchemy import Column, Integer, MetaData, Table, event, inspect, text
 
 from idp.store import migrations
 from idp.store.database import Database
@@ -78,6 +78,16 @@ def test_instances_that_start_together_on_an_empty_database_migrate_it_once(
         for future in futures:
             future.result(60)
     assert len(revisions_of(database)) == 1
+    assert migrations.differences(database) == []
+
+
+@pytest.mark.databases("sqlite")
+def test_a_file_has_one_writer_from_the_first_look_to_the_last_change(database: Database) -> None:
+    """SQLite has no lock by a name: whoever looks in the middle would begin in the middle."""
+    commits: list[object] = []
+    event.listen(database.engine, "commit", commits.append)
+    migrations.upgrade(database)
+    assert len(commits) == 1
     assert migrations.differences(database) == []
 
 

@@ -102,7 +102,7 @@ def find_undo(server: Server, token: str | None, *, now: int) -> Undo | None:
         return None
     user = server.store.users.find(content["user_id"])
     changes = content.get("changes") or [token]  # a link of a former version stands by itself
-    if user is None or not all(_stands(server, each, now=now) for each in changes):
+    if user is None or server.store.lasting.find_taken(UNDONE_KIND, changes, now=now):
         return None
     return Undo(token, user, content["email"], content["at"], changes[-1])
 
@@ -151,11 +151,8 @@ def _changes_before(server: Server, user: User, *, now: int) -> list[str]:
     """The changes of this account that stand, the oldest first."""
     known = server.store.lasting.get(CHANGES_KIND, user.id, now=now)
     changes = known["changes"][-MOST_CHANGES:] if known is not None else []
-    return list(takewhile(lambda each: _stands(server, each, now=now), changes))
-
-
-def _stands(server: Server, change: str, *, now: int) -> bool:
-    return server.store.lasting.get(UNDONE_KIND, change, now=now) is None
+    undone = server.store.lasting.find_taken(UNDONE_KIND, changes, now=now)
+    return list(takewhile(lambda each: each not in undone, changes))
 
 
 def _standing(server: Server, user: User) -> dict[str, Any]:

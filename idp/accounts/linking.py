@@ -20,6 +20,7 @@ from idp.server import Server
 from idp.settings import UpstreamSettings
 from idp.store.identities import Key, LinkedIdentity
 from idp.store.users import NewUser
+from idp.store.ways_in import Offered
 
 TOKENS_PURPOSE = "upstream tokens"
 _CANDIDATES = 20
@@ -261,12 +262,13 @@ def unlink(server: Server, key: Key, session: Session, *, usable: frozenset[str]
     """
     user_id = session.user_id
     ids: dict[str, Any] = {"user_id": user_id, "upstream": key.upstream}
-    counts = server.settings.local_passwords
-    if not server.store.identities.remove_unless_last(key, user_id, usable=usable, counts_password=counts):
+    offered = Offered(server.settings.local_passwords, usable)
+    if not server.store.identities.remove_unless_last(key, user_id, offered):
         audit.record(server, audit.Event.UNLINK_REFUSED, now=now, **ids, why=Why.LAST_WAY_IN.value)
         return False
     ended = server.store.sessions.end_of_upstream(user_id, key.upstream, keep=session.sid)
-    server.store.grants.revoke_of_sessions(ended, now=now, why="unlinked")
+    over_it: dict[str, Any] = {"sids": ended, "keep": session.sid}
+    server.store.grants.revoke_of_upstream(user_id, key.upstream, **over_it, now=now, why="unlinked")
     audit.record(server, audit.Event.IDENTITY_UNLINKED, now=now, **ids, why=Why.ACCOUNT_PAGE.value)
     user = server.store.users.find(user_id)
     if user is not None:

@@ -7,7 +7,7 @@ here, lets a row change an account. Each batch is one transaction, so that an im
 
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -20,6 +20,7 @@ from idp.audit import Event
 from idp.cli.command import Refused
 from idp.cli.import_links import Linker, make_links
 from idp.cli.import_rows import Person, RowRefused
+from idp.protocol.identity import User
 from idp.store import Store
 from idp.store.identities import Key
 from idp.store.user_batches import CHANGEABLE, AddedUser, KnownUser, UserBatches
@@ -30,14 +31,17 @@ _TRIES = 5
 _CANDIDATES = 5
 _OUR_SCHEME = "$argon2id$"  # of other systems too: a hash does not tell who made it
 Numbered = tuple[int, Person]
+Notify = Callable[[User], None]
 
 
 @dataclass
 class Plan:
-    """What one batch comes to. `refused`: line, external id and reason."""
+    """What one batch comes to. `refused`: line, external id and reason; `moved`: who gets another e-mail address than
+    the one they have, and which."""
 
     added: list[AddedUser] = field(default_factory=list)
     changed: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    moved: list[tuple[str, str]] = field(default_factory=list)
     unchanged: int = 0
     refused: list[tuple[int, str | None, str]] = field(default_factory=list)
 
@@ -66,11 +70,17 @@ class Known:
 
 
 class Importer:
-    """Takes batches. With `update`, who is there gets what the source says; with `dry_run`, nothing is written."""
+    """Takes batches. With `update`, who is there gets what the source says; with `dry_run`, nothing is written.
 
-    def __init__(self, store: Store, linker: Linker, *, update: bool, dry_run: bool, now: int) -> None:
+    `notify` is called for whoever is about to get another e-mail address.
+    """
+
+    def __init__(
+        self, store: Store, linker: Linker, *, update: bool, dry_run: bool, now: int, notify: Notify | None = None
+    ) -> None:
         self._store, self._batches, self._linker = store, UserBatches(store.database), linker
         self._update, self._dry_run, self._now = update, dry_run, now
+        self._notify, self._told = notify, set[tuple[str, str]]()
         self._dry: set[int] = set()  # of a dry run: what earlier batches would have stored, hashed
         self.counts: Counter[str] = Counter()
 
@@ -78,6 +88,7 @@ class Importer:
         """Store a batch; raises Refused when others keep taking the same names meanwhile."""
         for _ in range(_TRIES):
             plan = self._plan(people)
+            self._tell(plan)  # first, so that of an import that is broken off here the next run tells, too
             if self._dry_run or self._batches.save(plan.added, plan.changed, now=self._now):
                 break
         else:
@@ -86,9 +97,21 @@ class Importer:
         if not self._dry_run and added + updated:
             event = Event.USERS_IMPORTED
             audit.record_by_operator(self._store, event, now=self._now, source=kind, added=added, updated=updated)
+            for user_id, _ in plan.moved:
+                audit.record_by_operator(self._store, Event.EMAIL_CHANGED, now=self._now, user_id=user_id, by="import")
         counts = {"added": added, "updated": updated, "there_already": plan.unchanged, "refused": len(plan.refused)}
-        self.counts.update(counts)
+        self.counts.update(counts | {"addresses_changed": len(plan.moved)})
         return plan
+
+    def _tell(self, plan: Plan) -> None:
+        """Whom a plan moves, at the address that they have until now; once, however often the batch is tried."""
+        if self._dry_run or self._notify is None:
+            return
+        for each in plan.moved:
+            user = self._store.users.find(each[0]) if each not in self._told else None
+            if user is not None:
+                self._told.add(each)
+                self._notify(user)
 
     def _plan(self, people: Sequence[Numbered]) -> Plan:
         plan, candidates = Plan(), dict[int, list[str]]()
@@ -148,6 +171,8 @@ class Importer:
         if not _is_proved_same(person, found):
             raise RowRefused("Somebody here has this user name or e-mail, and may be another person.")
         known.add(after)
+        if found.email_key not in (None, after.email_key):
+            plan.moved.append((found.id, str(after.email_key)))
         plan.changed.append((found.id, {name: getattr(after, name) for name in CHANGEABLE}))
 
     def _free_username(self, candidates: list[str], known: Known) -> str:

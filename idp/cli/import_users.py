@@ -17,7 +17,8 @@ import click
 from idp.cli.command import Command, find_sentence, is_json
 from idp.cli.opening import opened_store
 from idp.cli.output import answer
-from idp.settings import load_settings
+from idp.cli.user_links import check_mail
+from idp.settings import Settings, load_settings
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -28,6 +29,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--mapping", "mapping_file", type=_FILE, help="A TOML file that says which column is what.")
 @click.option("--dry-run", is_flag=True, help="Read and check everything, and change nothing.")
 @click.option("--update", is_flag=True, help="Bring people up to date who are there already.")
+@click.option("--notify", is_flag=True, help="With --update: tell whose e-mail changes, at the old address.")
 @click.option("--report", "report_file", type=_FILE, help="Write what was refused there, as CSV, with line and reason.")
 def command(
     *,
@@ -36,6 +38,7 @@ def command(
     mapping_file: Path | None,
     dry_run: bool,
     update: bool,
+    notify: bool,
     report_file: Path | None,
 ) -> None:
     """Import people from SOURCE: a file of CSV or JSON lines, `-`, or the URL of a database.
@@ -48,15 +51,40 @@ def command(
     from idp.cli.import_sources import opened_source
 
     mapping = load_mapping(mapping_file) if mapping_file is not None else ColumnMapping()
-    settings, began = load_settings(), time.monotonic()
+    settings, now, began = load_settings(), int(time.time()), time.monotonic()
+    if notify:
+        _check_notify(settings, update)
     with ExitStack() as stack:
         store = stack.enter_context(opened_store(settings))
         opened = stack.enter_context(_source_named(opened_source(source, kind, mapping)))
         report = stack.enter_context(_reporting(report_file))
         show = stack.enter_context(_progress(opened.total))
-        importer = Importer(store, Linker(settings.upstream), update=update, dry_run=dry_run, now=int(time.time()))
+        tell = _make_teller(settings, store, now) if notify else None
+        importer = Importer(store, Linker(settings.upstream), update=update, dry_run=dry_run, now=now, notify=tell)
         reasons = _import_all(importer, opened, mapping, report, lambda read: show(read, opened.position()))
-    _summarise(importer.counts, reasons, dry_run, report_file, time.monotonic() - began)
+    how: dict[str, Any] = {"dry_run": dry_run, "notify": notify, "report_file": report_file}
+    _summarise(importer.counts, reasons, **how, seconds=time.monotonic() - began)
+
+
+def _check_notify(settings: Settings, update: bool) -> None:
+    """Raises UsageError or Refused where nobody would be told."""
+    if not update:
+        raise click.UsageError("--notify goes with --update: nobody else gets another e-mail address.")
+    check_mail(settings)
+
+
+def _make_teller(settings: Settings, store: Any, now: int) -> Callable[[Any], None]:
+    """Tells a person that they get another e-mail address, at the one they have; only where they have confirmed it."""
+    from idp.accounts.notices import Scene, tell_way_in_changed
+    from idp.mail import MailParts
+
+    parts = MailParts(settings, store)
+
+    def tell(user: Any) -> None:
+        if user.claims.get("email_verified") is True:
+            tell_way_in_changed(parts, user, "email_replaced", Scene(now, None))
+
+    return tell
 
 
 def _import_all(
@@ -156,17 +184,30 @@ def _progress(total: int | None) -> Iterator[Callable[[int, int], None]]:
 
 
 def _summarise(
-    counts: Counter[str], reasons: Counter[str], dry_run: bool, report_file: Path | None, seconds: float
+    counts: Counter[str],
+    reasons: Counter[str],
+    *,
+    dry_run: bool,
+    notify: bool,
+    report_file: Path | None,
+    seconds: float,
 ) -> None:
-    names = ("read", "added", "updated", "there_already", "refused")
+    names = ("read", "added", "updated", "addresses_changed", "there_already", "refused")
     summary: dict[str, Any] = {"dry_run": dry_run, **{name: counts[name] for name in names}}
     summary |= {"reasons": dict(reasons.most_common(20)), "seconds": round(seconds, 1)}
     summary["report"] = None if report_file is None else str(report_file)
-    would = "would be " if dry_run else ""
+    would, moved = "would be " if dry_run else "", counts["addresses_changed"]
     sentences = [f"{counts['read']:,} read in {seconds:.1f} seconds."]
     sentences += [f"{counts['added']:,} {would}added, {counts['updated']:,} {would}updated."]
+    sentences += [_about_addresses(moved, dry_run, notify)] if moved else []
     sentences += [f"{counts['there_already']:,} there already, {counts['refused']:,} refused."]
     sentences += [f"  {count:,} × {reason}" for reason, count in reasons.most_common(20)]
     sentences += [f"Each refused row is in {report_file}."] if report_file is not None and reasons else []
     sentences += ["This was a dry run: nothing has been changed."] if dry_run else []
     answer(summary, *sentences)
+
+
+def _about_addresses(changed: int, dry_run: bool, notify: bool) -> str:
+    is_, got = ("would be", "would get") if dry_run else ("is", "got")
+    told = f"whoever has confirmed the old one {is_} told there" if notify else f"nobody {is_} told (--notify)"
+    return f"{changed:,} {got} another e-mail address; {told}."

@@ -36,7 +36,7 @@ def invite(email: str, roles: tuple[str, ...], inviter: str | None, language: st
         raise Refused(f"No mail can be sent to {email}.")
     if not is_open(settings, is_invited=True):
         raise Refused("An invitation needs IDP_SIGN_UP=invitation or open, and IDP_LOCAL_PASSWORDS=true.")
-    _check_mail(settings)
+    check_mail(settings)
     with opened_store(settings, with_redis=True) as store:
         if store.users.find_by_email(email) is not None:
             raise Refused(f"There is an account with the e-mail {email} already.")
@@ -59,7 +59,7 @@ def start_reset(user: str, language: str | None) -> None:
     settings, now = load_settings(), int(time.time())
     if not settings.local_passwords:
         raise Refused("There are no passwords here (IDP_LOCAL_PASSWORDS=false).")
-    _check_mail(settings)
+    check_mail(settings)
     with opened_store(settings, with_redis=True) as store:
         found = load_user(store, user)
         if found.email is None:
@@ -76,7 +76,7 @@ def start_reset(user: str, language: str | None) -> None:
     answer(shown, f"A link to {found.email} is on its way. It works for {minutes} minutes, and once.")
 
 
-def _check_mail(settings: Settings) -> None:
+def check_mail(settings: Settings) -> None:
     """Raises Refused where the mail would never leave."""
     if settings.is_production and settings.smtp_host is None:
         raise Refused("IDP_SMTP_HOST is not set, so no mail can be sent.")

@@ -25,6 +25,7 @@ from idp.pages.login import render_refused_passkey, takes_passkey
 from idp.pages.messages import render_message
 from idp.protocol.identity import Session, User
 from idp.store.passkeys import MAX_NAME_LENGTH
+from idp.store.ways_in import Offered
 from idp.web.csrf import check_form
 from idp.web.current import current_server, current_upstreams
 from idp.web.errors import render_expired
@@ -60,25 +61,21 @@ def remove_passkey(session: Session, user: User, factors: Factors) -> Response:
     chosen = next((each for each in factors.passkeys if each.key == request.form.get("key")), None)
     if chosen is None:
         return see_other(url_for("pages.passkeys"))
-    if _is_only_way_in(user, factors):
+    store, offered = current_server().store, _offered()
+    if store.passkeys.is_last_way_in(user.id, chosen.key, offered):
         return _render_kept()
     asked = ask_before_last(user, factors, name=chosen.name)
     if asked is not None:
         return asked
-    if not current_server().store.passkeys.remove(user.id, chosen.key, keeps_last=factors.count > 1):
-        return see_other(url_for(OVERVIEW))
+    if not store.passkeys.remove(user.id, chosen.key, keeps_last=factors.count > 1, offered=offered):
+        is_last = store.passkeys.is_last_way_in(user.id, chosen.key, offered)  # the others have just gone
+        return _render_kept() if is_last else see_other(url_for(OVERVIEW))
     announce(current_server(), user, Change.PASSKEY_REMOVED, scene(), name=chosen.name)
     return after_removal(session, user)
 
 
-def _is_only_way_in(user: User, factors: Factors) -> bool:
-    """Whether nobody could sign in to this account any more without this passkey: there is no other one, no password
-    nor a mailbox to get one by, and no account at a provider that is offered here."""
-    server, usable = current_server(), frozenset(current_upstreams().connections)
-    may_have_password = user.email is not None or server.store.users.has_password(user.id)
-    if len(factors.passkeys) > 1 or (server.settings.local_passwords and may_have_password):
-        return False
-    return not any(each.key.upstream in usable for each in server.store.identities.list_of(user.id))
+def _offered() -> Offered:
+    return Offered(current_server().settings.local_passwords, frozenset(current_upstreams().connections))
 
 
 def _render_kept() -> Response:

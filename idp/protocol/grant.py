@@ -8,7 +8,8 @@ from idp.protocol.scopes import OFFLINE_ACCESS, OPENID
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One authorization. `sid` names the browser session it came from; times are seconds since the epoch."""
+    """One authorization. `sid` names the browser session it came from, `upstream` the connection to another provider
+    that had vouched for the person there; times are seconds since the epoch."""
 
     id: str
     client_id: str
@@ -25,6 +26,7 @@ class Grant:
     code_challenge: str | None = None
     nonce: str | None = None
     claims: ClaimsRequest = field(default_factory=ClaimsRequest)
+    upstream: str | None = None
 
     @property
     def is_openid(self) -> bool:

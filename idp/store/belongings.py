@@ -35,7 +35,7 @@ _COLUMNS: Mapping[str, tuple[Column[Any], ...]] = {
     "consents": (_t.consents.c.client_id, _t.consents.c.scopes, _t.consents.c.created_at, _t.consents.c.updated_at),
     "grants": (_t.grants.c.client_id, _t.grants.c.scopes, _t.grants.c.resources, _t.grants.c.claims)
     + (_t.grants.c.auth_time, _t.grants.c.acr, _t.grants.c.amr, _t.grants.c.created_at, _t.grants.c.expires_at)
-    + (_t.grants.c.code_used_network, _t.grants.c.revoked_at, _t.grants.c.revoked_why),
+    + (_t.grants.c.code_used_network, _t.grants.c.revoked_at, _t.grants.c.revoked_why, _t.grants.c.upstream),
     "mail_outbox": (_t.mail_outbox.c.template, _t.mail_outbox.c.recipient, _t.mail_outbox.c.created_at)
     + (_t.mail_outbox.c.sent_at, _t.mail_outbox.c.failed_at),
 }

@@ -8,6 +8,8 @@ import hashlib
 import json
 import os
 import re
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -15,11 +17,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import StaticPool
 
 SQLITE_BUSY_MILLISECONDS = 15_000
 POOL_TIMEOUT_SECONDS = 10
+_DEADLOCK_MARIADB, _DEADLOCK_POSTGRESQL = 1213, "40P01"
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -116,7 +119,8 @@ def _set_up_sqlite(engine: Engine, url: URL) -> None:
     def _connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver begins nothing by itself
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY"):
+        _switch_to_wal(cursor)
+        for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -124,8 +128,29 @@ def _set_up_sqlite(engine: Engine, url: URL) -> None:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
 
 
+def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
+    """Of several processes that open a new file at the same instant, SQLite turns all but one away, without waiting as
+    it does elsewhere."""
+    ends = time.monotonic() + SQLITE_BUSY_MILLISECONDS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= ends:
+                raise
+            time.sleep(0.01)
+
+
 def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def is_deadlock(error: DBAPIError) -> bool:
+    """Whether the database undid a transaction because it and another one waited for each other. Made again, it may
+    succeed."""
+    state, numbers = getattr(error.orig, "sqlstate", None), getattr(error.orig, "args", ())
+    return state == _DEADLOCK_POSTGRESQL or numbers[:1] == (_DEADLOCK_MARIADB,)
 
 
 def hashed(secret: str) -> str:

@@ -6,6 +6,7 @@ only, however many ask at the same instant, in however many processes.
 """
 
 import json
+from collections.abc import Collection
 from typing import Any, Protocol
 
 from sqlalchemy import Update, bindparam, delete, insert, select, update
@@ -31,6 +32,10 @@ class Ephemeral(Protocol):
         ...
 
     def get(self, kind: str, key: str, *, now: int) -> Value | None: ...
+
+    def find_taken(self, kind: str, keys: Collection[str], *, now: int) -> set[str]:
+        """Those of the keys that have a value."""
+        ...
 
     def claim_once(self, kind: str, key: str, *, now: int) -> Value | None: ...
 
@@ -69,6 +74,12 @@ class SqlEphemeral:
         with self._database.reading() as connection:
             text = connection.execute(_select, {"k": _name(kind, key), "now": now}).scalar()
         return None if text is None else json.loads(text)
+
+    def find_taken(self, kind: str, keys: Collection[str], *, now: int) -> set[str]:
+        names = {_name(kind, key): key for key in keys}
+        query = select(table.c.key_hash).where(table.c.key_hash.in_(list(names)), table.c.expires_at > now)
+        with self._database.reading() as connection:
+            return {names[name] for name in connection.execute(query).scalars()}
 
     def claim_once(self, kind: str, key: str, *, now: int) -> Value | None:
         with self._database.writing() as connection:
@@ -113,6 +124,11 @@ class RedisEphemeral:
     def get(self, kind: str, key: str, *, now: int) -> Value | None:
         text = self._redis.get(_redis_name(kind, key))
         return None if text is None else json.loads(text)
+
+    def find_taken(self, kind: str, keys: Collection[str], *, now: int) -> set[str]:
+        names = [_redis_name(kind, key) for key in keys]
+        values = self._redis.mget(names) if names else []
+        return {key for key, value in zip(keys, values, strict=True) if value is not None}
 
     def claim_once(self, kind: str, key: str, *, now: int) -> Value | None:
         text = self._redis.getdel(_redis_name(kind, key))

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, bindparam, exists, insert, select, update
+from sqlalchemy import and_, bindparam, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from idp.protocol.claims import ClaimsRequest
@@ -22,7 +22,7 @@ from idp.store.users import USER_COLUMNS, to_user
 GRANT_COLUMNS = (
     (grants.c.id.label("grant_id"), grants.c.client_id, grants.c.user_id, grants.c.sid, grants.c.scopes)
     + (grants.c.resources, grants.c.claims, grants.c.nonce, grants.c.acr, grants.c.amr, grants.c.auth_time)
-    + (grants.c.redirect_uri, grants.c.redirect_uri_sent, grants.c.code_challenge)
+    + (grants.c.redirect_uri, grants.c.redirect_uri_sent, grants.c.code_challenge, grants.c.upstream)
     + (grants.c.created_at.label("grant_created_at"), grants.c.revoked_at, grants.c.refresh_expires_at)
 )  # fmt: skip
 
@@ -162,9 +162,15 @@ class GrantStore:
                 if row.client_id == client_id or "offline_access" not in json.loads(row.scopes):
                     connection.execute(_revoke, {"grant": row.id, "now": now, "why": "signed out"})
 
-    def revoke_of_sessions(self, sids: Collection[str], *, now: int, why: str) -> None:
-        """Every grant of these sessions dies, offline ones too: what let the person in does so no more."""
-        theirs = and_(grants.c.sid.in_(list(sids)), _not_revoked)
+    def revoke_of_upstream(
+        self, user_id: str, upstream: str, *, sids: Collection[str], keep: str, now: int, why: str
+    ) -> None:
+        """Every grant that a person gave over this connection dies, offline ones too, also where its session is over:
+        what let the person in does so no more. So do all of the sessions `sids`; those of the session to `keep` stay.
+        """
+        other = or_(grants.c.sid.is_(None), grants.c.sid != keep)
+        over_it = or_(grants.c.upstream == upstream, grants.c.sid.in_(list(sids)))
+        theirs = and_(grants.c.user_id == user_id, other, over_it, _not_revoked)
         with self._database.writing() as connection:
             connection.execute(update(grants).where(theirs).values(revoked_at=now, revoked_why=why))
 
@@ -206,6 +212,7 @@ def to_grant(row: Any) -> Grant:
         redirect_uri_sent=bool(row.redirect_uri_sent),
         code_challenge=row.code_challenge,
         created_at=row.grant_created_at,
+        upstream=row.upstream,
     )
 
 
@@ -226,4 +233,5 @@ def _to_row(grant: Grant) -> dict[str, Any]:
         "redirect_uri_sent": grant.redirect_uri_sent,
         "code_challenge": grant.code_challenge,
         "created_at": grant.created_at,
+        "upstream": grant.upstream,
     }

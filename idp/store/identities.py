@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from idp.protocol.identity import User
-from idp.store.database import Database, to_json
+from idp.store.database import Database, is_deadlock, to_json
 from idp.store.tables import identities, users
 from idp.store.users import USER_COLUMNS, NewUser, free_email, to_row, to_user
+from idp.store.ways_in import Offered, has_way_beside_link, lock_person
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,6 @@ _find = (
     .join_from(identities, users, users.c.id == identities.c.user_id)
     .where(_is_this)
 )
-_lock_user = select(users.c.password_hash).where(users.c.id == bindparam("user_id")).with_for_update()
 
 
 class IdentityStore:
@@ -92,6 +92,14 @@ class IdentityStore:
 
         `takes_email_from`: a person who entered this e-mail and never confirmed it; they lose it at the same moment.
         """
+        while True:  # ends: of those who wait for each other, at most all but one are undone
+            try:
+                return self._add_with_user(user, identity, now, takes_email_from)
+            except OperationalError as error:  # MariaDB has all who waited for one that failed wait for each other
+                if not is_deadlock(error):
+                    raise
+
+    def _add_with_user(self, user: NewUser, identity: LinkedIdentity, now: int, takes_email_from: str | None) -> bool:
         try:
             with self._database.writing() as connection:
                 if takes_email_from is not None:
@@ -112,24 +120,13 @@ class IdentityStore:
         with self._database.writing() as connection:
             connection.execute(update(identities).where(_is_this).values(values), _parameters(key))
 
-    def remove_unless_last(
-        self, key: Key, user_id: str, *, usable: frozenset[str], counts_password: bool = True
-    ) -> bool:
-        """Delete a link of this person, when they keep another way in: a password, where it `counts`, or a link of a
-        `usable` connection.
-
-        The person's row is locked, so that of two that go at the same instant the second sees the first.
-        """
-        others = select(func.count()).where(
-            identities.c.user_id == user_id, identities.c.upstream.in_(usable), ~_is_this
-        )
+    def remove_unless_last(self, key: Key, user_id: str, offered: Offered) -> bool:
+        """Delete a link of this person, when they keep another way in of those that are offered."""
         theirs = delete(identities).where(_is_this, identities.c.user_id == user_id)
         with self._database.writing() as connection:
-            locked = connection.execute(_lock_user, {"user_id": user_id}).first()
-            if locked is None:
+            if not lock_person(connection, user_id):
                 return False
-            has_password = counts_password and locked.password_hash is not None
-            if not has_password and not connection.execute(others, _parameters(key)).scalar():
+            if not has_way_beside_link(connection, user_id, key.columns(), offered):
                 return False
             return connection.execute(theirs, _parameters(key)).rowcount == 1
 

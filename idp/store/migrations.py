@@ -59,6 +59,8 @@ def _lock(connection: Connection, kind: str) -> None:
     elif kind in {"mysql", "mariadb"}:
         while connection.execute(text("SELECT GET_LOCK(:n, 60)"), {"n": _LOCK_NAME}).scalar() != 1:
             continue  # another instance migrates a large table
+    else:
+        connection.begin()  # the only writer before the first look; Alembic by itself would let go in between
 
 
 def _unlock(connection: Connection, kind: str) -> None:

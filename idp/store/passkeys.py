@@ -10,8 +10,8 @@ from sqlalchemy import Row, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from idp.store.database import Database, hashed, to_json
-from idp.store.factor_count import count_factors
 from idp.store.tables import passkeys
+from idp.store.ways_in import Offered, count_factors, has_way_beside_passkey, lock_person
 
 MAX_NAME_LENGTH = 100
 
@@ -92,11 +92,20 @@ class PasskeyStore:
         with self._database.writing() as connection:
             return connection.execute(_use, values).rowcount == 1
 
-    def remove(self, user_id: str, key: str, *, keeps_last: bool = False) -> bool:
-        """False when it is not there, or it `keeps_last` and this is the last factor of the person."""
+    def is_last_way_in(self, user_id: str, key: str, offered: Offered) -> bool:
+        """Whether nobody could sign in to this account any more without this passkey."""
+        with self._database.reading() as connection:
+            return not has_way_beside_passkey(connection, user_id, key, offered)
+
+    def remove(self, user_id: str, key: str, *, keeps_last: bool = False, offered: Offered | None = None) -> bool:
+        """False when it is not there, or it `keeps_last` and this is the last factor of the person, or it is the last
+        way in of those that are `offered`."""
         theirs = (passkeys.c.user_id == user_id, passkeys.c.id_hash == key)
         with self._database.writing() as connection:
+            lock_person(connection, user_id)
             if keeps_last and count_factors(connection, user_id) < 2:
+                return False
+            if offered is not None and not has_way_beside_passkey(connection, user_id, key, offered):
                 return False
             return connection.execute(delete(passkeys).where(*theirs)).rowcount == 1
 

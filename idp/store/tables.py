@@ -233,6 +233,7 @@ grants = Table(
     Column("expires_at", BigInteger, nullable=False, index=True),  # nothing of this grant is valid any more
     Column("revoked_at", BigInteger, nullable=True),
     Column("revoked_why", String(64), nullable=True),
+    Column("upstream", _exact(32), nullable=True),  # the connection that the session was begun with, if any
 )
 
 refresh_tokens = Table(

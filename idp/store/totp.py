@@ -6,8 +6,8 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from idp.store.database import Database
-from idp.store.factor_count import count_factors
 from idp.store.tables import totp
+from idp.store.ways_in import count_factors, lock_person
 
 _find = select(totp).where(totp.c.user_id == bindparam("u"))
 _use = (
@@ -57,6 +57,7 @@ class TotpStore:
     def remove(self, user_id: str, *, keeps_last: bool = False) -> bool:
         """False when there is none, or it `keeps_last` and this is the last factor of the person."""
         with self._database.writing() as connection:
+            lock_person(connection, user_id)
             if keeps_last and count_factors(connection, user_id) < 2:
                 return False
             return connection.execute(delete(totp).where(totp.c.user_id == user_id)).rowcount == 1

@@ -45,6 +45,7 @@ def sign_in(house: Server, user: User) -> None:
 NOTICES: dict[str, Callable[[Server, User], Any]] = {
     "password": lambda house, user: tell_password_changed(house, user, SCENE),
     "user name": lambda house, user: tell_way_in_changed(house, user, "username_changed", SCENE),
+    "e-mail address": lambda house, user: tell_way_in_changed(house, user, "email_replaced", SCENE),
     "link": lambda house, user: tell_identity_linked(house, user, "Google", now=NOW),
     "factor": lambda house, user: announce(house, user, Change.TOTP_ADDED, SCENE),
     "guessed code": lambda house, user: warn_of_guessing(house, user, 5, SCENE),

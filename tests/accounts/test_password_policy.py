@@ -262,7 +262,7 @@ def test_when_the_list_does_not_answer_the_password_passes_within_the_time_out(
     api.leaked = {GOOD: 3}
     server = asking(house, api, outbound_timeout="0.5")
     if trouble == "slow":
-        api.delay = 2.0
+        api.delay = 8.0
     elif trouble == "failing":
         api.status = 503
     elif trouble == "away":
@@ -276,7 +276,7 @@ def test_when_the_list_does_not_answer_the_password_passes_within_the_time_out(
         server = server_with(house, pwned_passwords_url=api.url)
     began = time.monotonic()
     assert check_new_password(server.settings, GOOD, about=()) == []
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 4  # less than the usual time-out, and than it takes to answer
     assert [call.args for call in log.warning.call_args_list] == [("pwned_passwords.unavailable",)]
     assert GOOD not in str(log.mock_calls)
 

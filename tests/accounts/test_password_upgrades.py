@@ -121,13 +121,13 @@ def test_two_wrong_passwords_at_once_take_as_long_whatever_made_the_stored_hash(
     elsewhere = SAMPLES["Argon2i"][1]
 
     def slow_unless_from_elsewhere(stored: str, _password: bytes) -> bool:
-        time.sleep(0 if stored == elsewhere else 0.3)
+        time.sleep(0 if stored == elsewhere else 0.2)
         return False
 
     monkeypatch.setattr("idp.accounts.passwords.is_match", slow_unless_from_elsewhere)
-    passwords, took = one_at_a_time(), []
-    for stored in (None, elsewhere):
+    passwords, took = one_at_a_time(), {None: list[float](), elsewhere: list[float]()}
+    for stored in (*took, *took, *took):  # a busy machine holds one or the other up, but not all of them
         began = time.perf_counter()
         at_once(2, lambda index, stored=stored: passwords.is_right("wrong password", stored if index else None))
-        took.append(time.perf_counter() - began)
-    assert took[1] > 0.85 * took[0], took
+        took[stored].append(time.perf_counter() - began)
+    assert min(took[elsewhere]) > 0.75 * min(took[None]), took

@@ -46,7 +46,7 @@ class Together:
         self._passwords, self._both = passwords, threading.Barrier(2)
 
     def hash(self, password: str) -> str:
-        self._both.wait(10)
+        self._both.wait(60)
         return self._passwords.hash(password)
 
     def __getattr__(self, name: str) -> Any:

@@ -12,6 +12,7 @@ from idp.store import Store
 from idp.store.database import hashed
 from idp.store.identities import IdentityStore, Key, LinkedIdentity
 from idp.store.users import NewUser
+from idp.store.ways_in import Offered
 from tests.store.conftest import migrated, opened
 from tests.support.authorize import ask, signed_in
 from tests.support.crowd import at_once
@@ -340,8 +341,8 @@ def unhurried(store: Store) -> Iterator[Store]:
 
 
 def remove_both(store: Store, keys: list[Key], user_id: str) -> list[bool]:
-    usable = frozenset(key.upstream for key in keys)
-    return at_once(2, lambda index: store.identities.remove_unless_last(keys[index], user_id, usable=usable))
+    offered = Offered(True, frozenset(key.upstream for key in keys))
+    return at_once(2, lambda index: store.identities.remove_unless_last(keys[index], user_id, offered))
 
 
 def test_the_last_way_in_stays_at_the_same_instant_on_every_database(unhurried: Store) -> None:
@@ -362,7 +363,7 @@ def test_a_way_in_that_is_not_configured_any_more_does_not_count_as_one(store: S
     kept, gone = (Key(name, "https://issuer.example", "s") for name in ("kept", "gone"))
     for key in (kept, gone):
         assert store.identities.add(LinkedIdentity(key=key, user_id=user.id, linked_how="sign_up"))
-    usable = frozenset({"kept"})
-    assert not store.identities.remove_unless_last(kept, user.id, usable=usable)
-    assert store.identities.remove_unless_last(gone, user.id, usable=usable)
+    offered = Offered(True, frozenset({"kept"}))
+    assert not store.identities.remove_unless_last(kept, user.id, offered)
+    assert store.identities.remove_unless_last(gone, user.id, offered)
     assert [each.key for each in store.identities.list_of(user.id)] == [kept]

@@ -190,7 +190,7 @@ def test_five_minutes_after_the_sign_in_the_ways_in_cannot_be_changed(stage: Tim
         form = {"csrf_token": csrf_token(fresh), "key": form_key(linked.key)}
         assert browser.page(browser.post("/account/unlink", data=form)).id == "account-page"
     assert stage.store.identities.list_of(user.id) == [linked]
-    with later(stage, FRESH_SECONDS - 5):
+    with later(stage, FRESH_SECONDS - 60):
         assert has(account_of(browser), "unlink-discord")
 
 
@@ -287,15 +287,15 @@ def test_a_client_that_demands_a_factor_gets_it_from_who_came_over_a_provider_th
     assert done.page.id == "recovery-codes-page"
 
 
-@pytest.mark.parametrize(("back_after", "expected"), [(590, ["google"]), (605, [])])
+@pytest.mark.parametrize(("back_after", "expected"), [(540, ["google"]), (605, [])])
 def test_a_link_begun_in_time_may_take_ten_minutes_over_there(
     stage: TimedServer, back_after: int, expected: list[str]
 ) -> None:
     user = stage.add_user()
     browser = signed_in(stage, user.username)
-    with later(stage, FRESH_SECONDS - 10):
+    with later(stage, FRESH_SECONDS - 60):
         away = press(account_of(browser), "google", prefix="link")
-    with later(stage, FRESH_SECONDS - 10 + back_after):
+    with later(stage, FRESH_SECONDS - 60 + back_after):
         browser.page(away.choose(somebody("google")))
     assert links_of(stage, user) == expected
 
@@ -351,10 +351,16 @@ def test_what_applications_were_granted_through_it_is_taken_back_also_what_outli
     link_on_page(browser, "google", person)
     asked = sign_in_with(party, Browser(stage), "google", person, scope="openid offline_access")
     tokens = party.redeem(asked.callback).json()
+    signed_out = Browser(stage)
+    asked = sign_in_with(party, signed_out, "google", person, scope="openid offline_access")
+    outliving = party.redeem(asked.callback).json()
+    signed_out.open("/logout").submit()
+    outliving = party.refresh(outliving["refresh_token"]).json()
     by_password = party.tokens(Browser(stage), user.username, scope="openid offline_access")
     browser.page(account_of(browser).submit("unlink-google"))
-    assert party.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
-    assert party.userinfo(tokens["access_token"]).status_code == 401
+    for taken_back in (tokens, outliving):
+        assert party.refresh(taken_back["refresh_token"]).json()["error"] == "invalid_grant"
+        assert party.userinfo(taken_back["access_token"]).status_code == 401
     assert party.refresh(by_password["refresh_token"]).status_code == 200, "that came in another way"
 
 

@@ -190,7 +190,7 @@ def test_an_old_link_undoes_no_later_deletion(stage: TimedServer) -> None:
 def test_when_it_is_due_everything_is_gone_and_the_name_is_free_again(stage: TimedServer) -> None:
     user = stage.add_user()
     ask_deletion(stage, user)
-    with later(stage, DELAY - 5):
+    with later(stage, DELAY - 60):
         do_deletions(stage)
         assert stage.store.users.find(user.id) is not None
     with later(stage, DELAY + 1):

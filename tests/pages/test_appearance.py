@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import make_server
 
 from tests.pages.samples import SAMPLES, make_samples_app
@@ -169,9 +169,9 @@ def test_form_post_sends_itself_even_when_a_parameter_is_called_submit(browser_p
 def test_the_error_summary_has_the_focus_and_leads_to_the_field(browser_page: Pages, address: str) -> None:
     page = browser_page()
     page.goto(f"{address}/login-errors")
-    assert page.evaluate("document.activeElement.id") == "error-summary"
+    expect(page.locator("#error-summary")).to_be_focused()
     page.click("#error-summary a[href='#password']")
-    assert page.evaluate("document.activeElement.id") == "password"
+    expect(page.locator("#password")).to_be_focused()
 
 
 def test_enter_in_the_password_signs_in_and_neither_cancels_nor_goes_elsewhere(

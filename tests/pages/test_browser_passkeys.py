@@ -57,6 +57,12 @@ def register(page: Page, server: ServerUnderTest, username: str, name: str = "My
     expect(page.locator("#recovery-codes-page")).to_be_visible()
 
 
+def use_recovery_code(page: Page, code: str) -> None:
+    page.click("#recovery summary")
+    page.fill("#recovery_code", code)
+    page.click("#use-recovery-code")
+
+
 def forget_session(page: Page) -> None:
     page.context.clear_cookies()
 
@@ -76,7 +82,7 @@ def test_a_passkey_is_added_named_used_beside_a_password_and_removed(
     complaints, device = complaints_of(page), Device(page)
     device.simulate_presence(True)
     register(page, server, user.username)
-    assert len(page.locator("#codes li").all()) == 10
+    expect(page.locator("#codes li")).to_have_count(10)
     with page.expect_download() as download:
         page.click("#download")
     saved = download.value.path().read_text(encoding="utf-8")
@@ -104,7 +110,7 @@ def test_a_passkey_is_added_named_used_beside_a_password_and_removed(
 def test_a_client_is_signed_in_to_by_a_passkey_from_the_list_of_the_browser_without_a_click(
     browser_page: Pages, server: ServerUnderTest
 ) -> None:
-    page, user = browser_page(), server.add_user()
+    page, user = browser_page(viewport=PHONE, locale="fr-FR"), server.add_user()
     complaints, device = complaints_of(page), Device(page)
     register(page, server, user.username)
     forget_session(page)
@@ -174,8 +180,11 @@ def test_without_scripts_the_pages_say_what_else_can_be_done(browser_page: Pages
         pytest.param({"viewport": DESKTOP, "locale": "fr-FR"}, id="desktop, French"),
     ],
 )
-def test_an_app_is_set_up_and_used(browser_page: Pages, server: ServerUnderTest, screen: dict[str, Any]) -> None:
+def test_an_app_is_set_up_and_used_and_trusted_browsers_and_recovery_codes_stand_in_for_it_until_it_is_removed(
+    browser_page: Pages, server: ServerUnderTest, screen: dict[str, Any]
+) -> None:
     user, page = server.add_user(), browser_page(accept_downloads=True, **screen)
+    complaints = complaints_of(page)
     page.goto(server.url("/login?to=account-totp"))
     sign_in(page, user.username)
     assert page.locator("#qr svg").bounding_box() is not None
@@ -184,6 +193,7 @@ def test_an_app_is_set_up_and_used(browser_page: Pages, server: ServerUnderTest,
     page.fill("#code", app.at(server.now))
     page.click("#confirm")
     expect(page.locator("#codes li")).to_have_count(10)
+    codes = page.locator("#codes code").all_inner_texts()
     with page.expect_download() as download:
         page.click("#download")
     assert user.username in download.value.path().read_text(encoding="utf-8")
@@ -200,3 +210,23 @@ def test_an_app_is_set_up_and_used(browser_page: Pages, server: ServerUnderTest,
     page.goto(server.url("/login"))
     sign_in(page, user.username)
     expect(page.locator("#home-page")).to_be_visible()
+
+    page.goto(server.url("/account/sessions"))  # which wants the factor that the browser was not asked for
+    page.click("#sign-in-again")
+    use_recovery_code(page, codes[0])
+    expect(page.locator("#trusted > li")).to_have_count(1)
+    assert width(page) == screen["viewport"][0]
+    page.click("#end-trust-1")
+    expect(page.locator("#notice")).to_be_visible()
+    expect(page.locator("#trusted")).to_have_count(0)
+    page.context.clear_cookies(name="idp_session")
+    page.goto(server.url("/login?to=account-factors"))
+    sign_in(page, user.username)
+    use_recovery_code(page, codes[1])
+    expect(page.locator("#codes-left")).to_contain_text("8")
+    assert width(page) == screen["viewport"][0]
+    page.click("#remove-totp")
+    page.click("#confirm-removal")
+    expect(page.locator("#account-factors-page")).to_be_visible()
+    assert server.store.totp.find(user.id) is None
+    assert complaints == []

@@ -18,6 +18,7 @@ def playground(server: ServerUnderTest) -> str:
 
 
 def shown_steps(page: Page) -> list[str]:
+    page.wait_for_load_state()  # the verdict stands above the steps and is there before them
     return [str(each.get_attribute("id")).removeprefix("step-") for each in page.locator(".panel[id^=step-]").all()]
 
 
@@ -164,6 +165,7 @@ def test_it_speaks_french_also_of_what_happened_before(
     page.goto(playground)
     page.click("#start")
     sign_in(page, user.username)
+    expect(page.locator("#verdict")).to_be_visible()
     page.click("a.language[lang=fr]")
     expect(page.locator("#step-token h2")).to_contain_text("Requête de jetons")
     expect(page.locator("#verdict")).to_contain_text("La connexion a réussi")

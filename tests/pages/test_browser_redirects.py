@@ -34,7 +34,7 @@ def requests_of(page: Page) -> list[str]:
 
 
 def wait_until(page: Page, is_so: Callable[[], bool]) -> bool:
-    for _ in range(200):
+    for _ in range(1200):
         if is_so():
             return True
         page.wait_for_timeout(50)

@@ -75,7 +75,8 @@ def test_a_wrong_password_shows_the_error_summary_with_the_focus_and_keeps_the_n
     assert page.input_value("#username") == user.username
     assert page.input_value("#password") == ""
     page.fill("#password", "wrong again")
-    page.press("#password", "Enter")
+    with page.expect_navigation():
+        page.press("#password", "Enter")
     sign_in(page, user.username)
     expect(page.locator("#consent-page")).to_be_visible()
     assert complaints == []
@@ -154,6 +155,7 @@ def test_a_keyboard_alone_is_enough(
     page.keyboard.type("correct horse battery staple")
     page.keyboard.press("Enter")
     expect(page.locator("#consent-page")).to_be_visible()
+    page.wait_for_load_state()
     for _ in range(12):
         page.keyboard.press("Tab")
         if focused(page) == "allow":
@@ -233,6 +235,7 @@ def test_a_client_that_signs_out_without_a_hint_gets_the_person_back_after_the_q
     complaints = complaints_of(page)
     page.goto(server.url("/login"))
     sign_in(page, user.username)
+    expect(page.locator("#home-page")).to_be_visible()
     back = f"{site.origin}/signed-out"
     page.goto(server.url(f"/logout?client_id={client.client_id}&post_logout_redirect_uri={back}&state=x1"))
     expect(page.locator("#logout-page")).to_contain_text("Holiday Planner")

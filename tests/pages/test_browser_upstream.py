@@ -162,6 +162,8 @@ def leave(page: Page, control: str) -> None:
     """Press this on the provider's page, and go on by hand where the answer cannot post itself."""
     is_scripted = bool(page.evaluate("matchMedia('(scripting: enabled)').matches"))
     page.click(f"#{control}")
+    expect(page.locator("#person-new")).to_have_count(0)  # nowhere but on the page with the people
+    page.wait_for_load_state()  # else there may be no form on the page yet
     if not is_scripted and page.locator("#form-post").count():
         page.click("#continue")
 
@@ -298,6 +300,7 @@ def test_a_known_address_leads_over_the_other_provider_where_there_is_no_passwor
     page, known = open_page(javascript=False), somebody("acme")
     application.ask(page, idp_hint="acme")
     choose(page, known)
+    expect(page.locator("h1")).to_have_text("Back at the client")
     page.context.clear_cookies()
     arriving = somebody("apple", email=known.email)
     asked = application.ask(page)
@@ -371,10 +374,11 @@ def test_after_trouble_at_the_provider_trying_again_leads_to_the_client(
 
 
 @pytest.mark.asvs("7.5.1")
+@pytest.mark.parametrize("screen", SCREENS)
 def test_another_way_in_is_linked_on_the_account_page_only_after_a_fresh_sign_in(
-    open_page: Watched, server: ServerUnderTest
+    open_page: Watched, server: ServerUnderTest, screen: dict[str, Any]
 ) -> None:
-    page, user, person = open_page(javascript=False), server.add_user(), somebody("apple")
+    page, user, person = open_page(**screen), server.add_user(), somebody("apple")
     page.goto(server.url("/account"))
     sign_in(page, user.username)
     expect(page.locator("#account-page")).to_be_visible()
@@ -386,7 +390,8 @@ def test_another_way_in_is_linked_on_the_account_page_only_after_a_fresh_sign_in
     expect(page.locator("#account-page")).to_be_visible()
     press(page, "apple", prefix="link")
     choose(page, person)
-    expect(page.locator("#notice")).to_contain_text("Apple is linked")
+    expect(page.locator("#notice")).to_contain_text("Apple")
+    assert width(page) == screen["viewport"][0]
     page.reload()
     expect(page.locator("#methods")).to_contain_text("Apple")
     assert user_id_of(server, "apple", person) == user.id
@@ -514,9 +519,11 @@ def test_going_back_to_the_question_after_the_link_changes_nothing(
     asked = application.ask(page)
     press(page, "google")
     choose(page, person)
+    expect(page.locator("#conflict-page")).to_be_visible()
     conflict_url = page.url
     page.click("#way-password")
     sign_in(page, user.username)
+    expect(page.locator("#link-page")).to_be_visible()
     link_url = page.url
     page.click("#link")
     asked.claims(page)

@@ -4,12 +4,14 @@ import pyotp
 import pytest
 
 from idp.accounts.passkeys import MAX_PASSKEYS
-from idp.store.passkeys import Passkey
+from idp.store.passkeys import Passkey, PasskeyStore
 from idp.store.users import NewUser
 from tests.support.accounts import PASSWORD
 from tests.support.authorize import signed_in
+from tests.support.crowd import at_once
 from tests.support.factors import App, add_passkey, give_app, give_codes, options_on, with_app
-from tests.support.idp_server import ServerUnderTest
+from tests.support.idp_server import ServerUnderTest, TimedServer
+from tests.support.races import meet_before
 from tests.support.relying_party import Browser, Page
 
 
@@ -17,10 +19,10 @@ def log_in(browser: Browser, username: str) -> Page:
     return browser.page(browser.open("/login").submit("login", username=username, password=PASSWORD))
 
 
-def signed_in_with(app: App, user: NewUser, **more: str) -> Browser:
-    """A browser in which this person has given their code."""
+def signed_in_with(app: App, user: NewUser, *, later: int = 0, **more: str) -> Browser:
+    """A browser in which this person has given their code; `later`: that of so many half minutes later."""
     browser = Browser(app.server)
-    assert log_in(browser, user.username).submit("verify", code=app.code(), **more).status_code == 303
+    assert log_in(browser, user.username).submit("verify", code=app.code(later), **more).status_code == 303
     return browser
 
 
@@ -79,7 +81,7 @@ def trusting(server: ServerUnderTest, user: NewUser, app: App) -> Browser:
     """Another browser of this person, in which they are signed in and not asked for their factor any more."""
     browser = Browser(server)
     page = log_in(browser, user.username)
-    assert page.submit("verify", code=app.code(-1), trust="1").status_code == 303
+    assert page.submit("verify", code=app.code(), trust="1").status_code == 303
     browser.http.cookies.set("idp_session", None)
     assert log_in(browser, user.username).id == "home-page"
     return browser
@@ -90,7 +92,7 @@ def trusting(server: ServerUnderTest, user: NewUser, app: App) -> Browser:
 def test_who_was_trusted_with_a_factor_before_a_change_is_asked_again(server: ServerUnderTest, change: str) -> None:
     user, app = with_app(server)
     give_codes(server, user)
-    other, browser = trusting(server, user, app), signed_in_with(app, user)
+    other, browser = trusting(server, user, app), signed_in_with(app, user, later=1)
     if change == "another app":
         page = browser.open("/account/totp")
         assert page.submit("confirm", code=app_on(page).at(server.now)).status_code == 303
@@ -179,6 +181,27 @@ def test_a_passkey_that_is_the_only_way_in_stays(server: ServerUnderTest) -> Non
     add_passkey(browser)
     assert page.submit("remove-passkey-1", confirm="1").status_code == 303
     assert len(server.store.passkeys.list_of(user.id)) == 1
+
+
+def test_of_the_two_passkeys_that_alone_open_an_account_one_stays_when_two_tabs_take_both(
+    timed: TimedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, app = with_app(timed, email=None)
+    browser = signed_in_with(app, user)
+    assert timed.store.users.set_password_hash(user.id, None, now=timed.now)
+    for number in range(2):
+        assert timed.store.passkeys.add(Passkey(user.id, f"{user.id}-{number}", "key", 0, "Key"), now=timed.now)
+    page, cookies = browser.open("/account/passkeys"), browser.http.cookies.get_dict()
+    forms = [page.fields(f"remove-passkey-{number}") for number in (1, 2)]
+    meet_before(monkeypatch, PasskeyStore, "remove", callers=2)
+
+    def press_remove(index: int) -> int:
+        tab = Browser(timed)
+        tab.http.cookies.update(cookies)
+        return tab.post(forms[index][0], data=forms[index][1]).status_code
+
+    assert sorted(at_once(2, press_remove)) == [303, 409]
+    assert len(timed.store.passkeys.list_of(user.id)) == 1
 
 
 @pytest.mark.parametrize("name", ["", "\0", "x" * 5000, "\u202e", "👩‍👩‍👧 é"])

@@ -5,6 +5,8 @@ import secrets
 import pytest
 from playwright.sync_api import expect
 
+from idp.accounts.password_policy import check_new_password
+from tests.pages.visits import complaints_of
 from tests.support.chromium import PHONE, Pages
 from tests.support.idp_server import ServerUnderTest
 from tests.support.mail import mails_to
@@ -45,10 +47,10 @@ def test_the_browser_tells_how_far_the_length_goes(
     url = reset_page(server, browser).response.url
     page = browser_page(viewport=PHONE)
     page.goto(url)
-    length = page.locator("#password-length")
+    length = page.locator("#password-advice")
     expect(length).to_be_hidden()
     said = []
-    for typed in ("a few", "a few words", "a few words in a row", "🐢" * 8, ""):
+    for typed in ("a few", "a few words", "a few words in a row", "🐢🐇🦔🦉🐟🦀🐝🦋", ""):
         page.fill("#password", typed)
         said.append(length.text_content())
     assert said == [
@@ -64,3 +66,29 @@ def test_the_browser_tells_how_far_the_length_goes(
         goes_on = "field => field.dispatchEvent(new ClipboardEvent('paste', {bubbles: true, cancelable: true}))"
         assert page.eval_on_selector(field, goes_on), "nothing keeps a password from being pasted"
     assert page.get_attribute("#password", "type") == "password"
+
+
+@pytest.mark.asvs("6.2.4", "6.2.11")
+def test_what_the_browser_warns_of_the_server_would_refuse(server: ServerUnderTest, browser_page: Pages) -> None:
+    page = browser_page(viewport=PHONE, locale="fr-FR")
+    complaints = complaints_of(page)
+    page.goto(server.url("/sign-up"))
+    about = {"given_name": "Zoë", "family_name": "Straße-Lovelace", "username": "zoe77", "email": "zoe.l@acme.example"}
+    for field, value in about.items():
+        page.fill(f"#{field}", value)
+
+    def said(typed: str) -> str:
+        page.fill("#password", typed)
+        return page.locator("#password-advice").inner_text()
+
+    own = ["Lovelace-1815", "zoelovelace", "ZOË lovelace 77", "straße2024", "lovelace.acme"]
+    guessed = ["abababababab", "🐢" * 9, "abcd" * 18, "x" * 200, "abcdefgh", "987654321"]
+    fine = ["tea for lovelace", "rererere otters", "wordwordy wordwordy", "acme-2024-juggle-otters", "example example"]
+    assert {said(typed).partition(".")[0] for typed in own} == {
+        "Ce mot de passe est fait de votre nom ou de votre adresse"
+    }
+    assert {said(typed).partition(".")[0] for typed in guessed} == {"Ce mot de passe serait vite deviné"}
+    assert {said(typed) for typed in fine} == {"Une bonne longueur."}
+    names = tuple(about.values())
+    assert [typed for typed in own + guessed if not check_new_password(server.settings, typed, about=names)] == []
+    assert complaints == []

@@ -239,4 +239,4 @@ def test_one_worker_of_one_thread_says_that_it_cannot_speak_to_itself_and_goes_o
         save_playground_client(server.settings, server.store, now=server.now)
         page = start_by_itself(server, server.issuer)
         assert "IDP_WORKERS or IDP_THREADS" in page
-        assert requests.get(server.url("/health"), timeout=10).status_code == 200
+        assert requests.get(server.url("/health"), timeout=30).status_code == 200

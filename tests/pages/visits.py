@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from tests.support.accounts import PASSWORD
-from tests.support.chromium import PATIENCE
 from tests.support.idp_server import RegisteredClient, ServerUnderTest
 from tests.support.relying_party import RelyingParty
-
-expect.set_options(timeout=PATIENCE)
 
 
 @dataclass

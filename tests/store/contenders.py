@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from idp.store import Store, open_store
+from idp.store.ways_in import Offered
 from tests.store.samples import NOW, make_user, unique
 from tests.support.crowd import at_once, wait_for
 
@@ -78,6 +79,12 @@ def _remove_factor(store: Store, who: str, user_id: str, keys: list[str | None])
     return store.passkeys.remove(user_id, key, keeps_last=True)
 
 
+def _remove_way_in(store: Store, who: str, user_id: str, keys: list[str]) -> bool:
+    """One of the person's passkeys, each contender another."""
+    offered = Offered(passwords=True, upstreams=frozenset({"google"}))
+    return store.passkeys.remove(user_id, keys[int(who.rpartition("-")[2]) % len(keys)], offered=offered)
+
+
 ACTS: dict[str, Callable[..., Any]] = {
     "redeem": _redeem,
     "rotate": _rotate,
@@ -90,4 +97,5 @@ ACTS: dict[str, Callable[..., Any]] = {
     "revoke_access_token": _revoke_access_token,
     "try_password": _try_password,
     "remove_factor": _remove_factor,
+    "remove_way_in": _remove_way_in,
 }

@@ -24,7 +24,7 @@ def test_an_api_comes_back_with_its_scopes_and_what_they_mean(store: Store) -> N
 
 @pytest.mark.spec("RFC 8707", "2", "MUST")
 def test_api_identifiers_compare_byte_for_byte(store: Store) -> None:
-    lower, upper = (Api(unique(""), name, {}) for name in ("one", "two"))
+    lower = Api(unique("api"), "one", {})
     upper = Api(lower.identifier.upper(), "two", {})
     for api in (lower, upper):
         store.apis.save(api, now=NOW)

@@ -1,7 +1,9 @@
 """The connection itself: transactions, URLs, forks, and what an error may say."""
 
 import os
+import sqlite3
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,28 @@ def test_a_reader_does_not_wait_for_a_writer_and_sees_what_is_committed(store: S
             writer.execute(insert(ephemeral), {"key_hash": key, "value": "{}", "expires_at": NOW})
             assert reader.execute(query).scalar() is None
         assert reader.execute(query).scalar() == "{}"
+
+
+@pytest.mark.databases("sqlite")
+def test_a_new_file_that_another_process_opens_at_the_same_instant_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite itself does not wait when the journal of a file changes its kind."""
+    path = tmp_path / "new.sqlite3"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waits: list[float] = []
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 3:
+                other.execute("COMMIT")
+
+        monkeypatch.setattr("idp.store.database.time.sleep", wait)
+        database = Database(f"sqlite:///{path}")
+        assert database.is_reachable()
+        database.dispose()
+    assert len(waits) == 3
 
 
 @pytest.mark.asvs("16.2.5")

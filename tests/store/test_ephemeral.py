@@ -43,11 +43,11 @@ def kept(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Kept]:
 
 def test_a_value_is_there_until_its_lifetime_ends(kept: Kept) -> None:
     key = unique("key")
-    kept.ephemeral.put("kind", key, {"a": [1, None]}, lifetime=2, now=kept.now)
+    kept.ephemeral.put("kind", key, {"a": [1, None]}, lifetime=4, now=kept.now)
     assert kept.ephemeral.get("kind", key, now=kept.now) == {"a": [1, None]}
     kept.wait(1)
     assert kept.ephemeral.get("kind", key, now=kept.now) == {"a": [1, None]}
-    kept.wait(1)
+    kept.wait(3)
     assert kept.ephemeral.get("kind", key, now=kept.now) is None
     assert kept.ephemeral.claim_once("kind", key, now=kept.now) is None
     assert not kept.ephemeral.replace("kind", key, {"a": 2}, now=kept.now)
@@ -67,6 +67,17 @@ def test_kinds_and_keys_are_kept_apart_byte_for_byte(kept: Kept) -> None:
         assert kept.ephemeral.get(kind, other, now=kept.now) is None, (kind, other)
 
 
+def test_those_of_many_keys_that_have_a_value_are_found(kept: Kept) -> None:
+    keys = [unique("Key") for _ in range(1000)]
+    for key in keys[:3]:
+        kept.ephemeral.put("kind", key, {}, lifetime=60 if key != keys[2] else 1, now=kept.now)
+    kept.wait(1)
+    assert kept.ephemeral.find_taken("kind", keys, now=kept.now) == set(keys[:2])
+    assert kept.ephemeral.find_taken("kind", [each.lower() for each in keys], now=kept.now) == set()
+    assert kept.ephemeral.find_taken("other", keys, now=kept.now) == set()
+    assert kept.ephemeral.find_taken("kind", [], now=kept.now) == set()
+
+
 def test_putting_again_replaces_value_and_lifetime(kept: Kept) -> None:
     key = unique("key")
     kept.ephemeral.put("kind", key, {"n": 1}, lifetime=1, now=kept.now)
@@ -77,11 +88,11 @@ def test_putting_again_replaces_value_and_lifetime(kept: Kept) -> None:
 
 def test_replacing_keeps_the_lifetime(kept: Kept) -> None:
     key = unique("key")
-    kept.ephemeral.put("kind", key, {"n": 1}, lifetime=1, now=kept.now)
+    kept.ephemeral.put("kind", key, {"n": 1}, lifetime=3, now=kept.now)
     assert kept.ephemeral.replace("kind", key, {"n": 1}, now=kept.now), "the same value again is still a change"
     assert kept.ephemeral.replace("kind", key, {"n": 2}, now=kept.now)
     assert kept.ephemeral.get("kind", key, now=kept.now) == {"n": 2}
-    kept.wait(1)
+    kept.wait(3)
     assert kept.ephemeral.get("kind", key, now=kept.now) is None
     assert not kept.ephemeral.replace("kind", unique("unknown"), {}, now=kept.now)
 
@@ -89,10 +100,10 @@ def test_replacing_keeps_the_lifetime(kept: Kept) -> None:
 @pytest.mark.spec("RFC 7523", "3", "MAY")
 def test_a_taken_key_keeps_its_value_until_it_ends(kept: Kept) -> None:
     key = unique("jti")
-    assert kept.ephemeral.put_new("kind", key, {"n": 1}, lifetime=1, now=kept.now)
+    assert kept.ephemeral.put_new("kind", key, {"n": 1}, lifetime=3, now=kept.now)
     assert not kept.ephemeral.put_new("kind", key, {"n": 2}, lifetime=60, now=kept.now)
     assert kept.ephemeral.get("kind", key, now=kept.now) == {"n": 1}
-    kept.wait(1)
+    kept.wait(3)
     assert kept.ephemeral.put_new("kind", key, {"n": 3}, lifetime=60, now=kept.now)
     assert kept.ephemeral.get("kind", key, now=kept.now) == {"n": 3}
 

@@ -141,13 +141,20 @@ def test_sign_out_revokes_the_session_s_grants_but_other_clients_keep_offline_ac
     assert [is_live(store, grant) for grant in (other_offline, other_session)] == [True, True]
 
 
-def test_all_grants_of_some_sessions_die_offline_ones_too(store: Store) -> None:
-    user, sids = add_user(store), [unique("sid") for _ in range(3)]
-    offline = ("openid", "offline_access")
-    made = [add_grant(store, user_id=user.id, sid=sid, scopes=offline)[0] for sid in sids]
-    store.grants.revoke_of_sessions(sids[:2], now=NOW, why="test")
-    store.grants.revoke_of_sessions([], now=NOW, why="test")
-    assert [is_live(store, grant) for grant in made] == [False, False, True]
+def test_all_grants_over_a_connection_die_also_where_their_session_is_over_or_did_not_say(store: Store) -> None:
+    """Grants of a former version do not say it; they go with their session."""
+    user, (kept, ended) = add_user(store), [unique("sid") for _ in range(2)]
+    google = {"upstream": "google", "scopes": ("openid", "offline_access")}
+
+    def add(**changes: object) -> Grant:
+        return add_grant(store, **({"user_id": user.id} | changes))[0]
+
+    dying = [add(**google), add(**google, sid=None), add(sid=ended)]
+    staying = [add(), add(upstream="github"), add(**google, sid=kept), add_grant(store, **google)[0]]
+    for sids in ([ended], []):
+        store.grants.revoke_of_upstream(user.id, "google", sids=sids, keep=kept, now=NOW, why="test")
+    assert [is_live(store, grant) for grant in dying] == [False] * 3
+    assert [is_live(store, grant) for grant in staying] == [True] * 4
 
 
 def test_a_person_s_grants_are_revoked_for_one_client_or_for_all_and_counted_once(store: Store) -> None:

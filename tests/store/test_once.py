@@ -112,6 +112,17 @@ def test_of_factors_that_are_removed_at_the_same_instant_one_stays(store: Store,
         assert int(store.totp.find(user.id) is not None) + len(store.passkeys.list_of(user.id)) == 1
 
 
+def test_of_the_passkeys_that_alone_open_an_account_one_stays(store: Store, contest: Contest) -> None:
+    """An app beside them is a factor and opens nothing."""
+    for _ in range(ROUNDS):
+        user = add_user(store)
+        store.totp.save(user.id, "sealed", step=0, now=NOW)
+        keys = [Passkey(user.id, unique("id"), "key", 0, "Key") for _ in range(6)]
+        assert all(store.passkeys.add(key, now=NOW) for key in keys)
+        assert contest("remove_way_in", user.id, [key.key for key in keys]).count(True) == 5
+        assert len(store.passkeys.list_of(user.id)) == 1
+
+
 # --- Short-lived state, in Redis too
 
 

@@ -1,12 +1,15 @@
 """Passkeys as they are kept: found by their id, used with a counter that grows."""
 
 import secrets
+from typing import Any
 
 import pytest
 
 from idp.store import Store
+from idp.store.identities import Key, LinkedIdentity
 from idp.store.passkeys import Passkey
-from tests.store.samples import NOW, TEXTS, unique
+from idp.store.ways_in import Offered
+from tests.store.samples import NOW, TEXTS, add_user, unique
 from tests.support.crowd import at_once
 
 
@@ -68,3 +71,38 @@ def test_only_its_owner_removes_a_passkey(store: Store) -> None:
     assert [each.key for each in store.passkeys.list_of(user_id)] == [second.key]
     assert store.passkeys.remove_all(user_id) == 1
     assert store.passkeys.find(other.credential_id) is not None
+
+
+@pytest.mark.parametrize(
+    ("beside", "goes"),
+    [
+        ({}, False),
+        ({"password_hash": "hash"}, True),
+        ({"email": "ada.passkeys@example.com"}, True),  # a mailbox brings a password
+        ({"link": "google"}, True),
+        ({"link": "retired"}, False),
+        ({"passkey": True}, True),
+    ],
+    ids=str,
+)
+def test_the_passkey_that_alone_opens_an_account_stays(store: Store, beside: dict[str, Any], goes: bool) -> None:
+    about = dict(beside)
+    link, has_second = about.pop("link", None), about.pop("passkey", False)
+    user = add_user(store, **about)
+    passkey = added(store, make_passkey(user.id))
+    if has_second:
+        added(store, make_passkey(user.id))
+    if link is not None:
+        assert store.identities.add(LinkedIdentity(Key(link, "https://issuer.example", user.id), user.id, "sign_up"))
+    added(store, make_passkey())  # somebody else's is no way in for this person
+    offered = Offered(passwords=True, upstreams=frozenset({"google"}))
+    assert store.passkeys.is_last_way_in(user.id, passkey.key, offered) is not goes
+    assert store.passkeys.remove(user.id, passkey.key, offered=offered) is goes
+    assert (store.passkeys.find(passkey.credential_id) is None) is goes
+
+
+def test_neither_a_password_nor_a_mailbox_opens_an_account_where_there_are_no_passwords(store: Store) -> None:
+    user = add_user(store, email=f"{unique('ada')}@example.com", password_hash="hash")
+    passkey = added(store, make_passkey(user.id))
+    assert not store.passkeys.remove(user.id, passkey.key, offered=Offered(False, frozenset()))
+    assert store.passkeys.find(passkey.credential_id) is not None

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.support.machine import find_needed
 
 DESKTOP = (1280, 800)  # viewport, CSS pixels
 PHONE = (390, 844)
-PATIENCE = 10_000  # milliseconds Playwright waits for anything before it fails
+PATIENCE = 30_000  # milliseconds Playwright waits for anything before it fails; the machine may be busy
 ARGUMENTS = (
     "--no-sandbox",  # Chromium's sandbox does not run as root
     "--disable-gpu",
@@ -28,6 +28,8 @@ ARGUMENTS = (
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE *.localhost, EXCLUDE 127.0.0.1, EXCLUDE [::1]",
 )
+
+expect.set_options(timeout=PATIENCE)
 
 
 class Pages:
@@ -73,7 +75,9 @@ def running_chromium() -> Iterator[Browser]:
     program = find_needed("chromium", package="chromium")
     with TemporaryDirectory(prefix="idp-chromium-") as home, sync_playwright() as playwright:
         environment: dict[str, str | float | bool] = {**os.environ, "XDG_CONFIG_HOME": home, "XDG_CACHE_HOME": home}
-        browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS), env=environment)
+        browser = playwright.chromium.launch(
+            executable_path=program, args=list(ARGUMENTS), env=environment, timeout=4 * PATIENCE
+        )
         try:
             yield browser
         finally:

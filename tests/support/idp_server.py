@@ -36,7 +36,7 @@ from tests.support.mail import WrittenMail, mails_to
 if TYPE_CHECKING:
     from flask import Flask
 
-STARTS_WITHIN_SECONDS = 30
+STARTS_WITHIN_SECONDS = 120
 CONFIG = ROOT / "gunicorn.conf.py"
 
 

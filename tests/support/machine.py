@@ -30,21 +30,23 @@ class ServerFailed(RuntimeError):
     """A server ended, or did not answer in time; the message carries the end of its log."""
 
 
-# Below the ports that systems give to outgoing connections, one of which could else have it before its server starts.
-_PORTS = range(20_000, 32_000)
+def _own_ports(first: int = 20_000, end: int = 32_000) -> range:
+    """The part of these ports that is this process's own among those of one test run. All are below the ports that
+    systems give to outgoing connections, one of which could else have a port before its server starts."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % processes
+    share = (end - first) // processes
+    return range(first + number * share, first + (number + 1) * share)
+
+
+_PORTS = _own_ports()
 _given: set[int] = set()
 
 
 def find_free_port() -> int:
-    """A TCP port that nobody listens on now, and that no outgoing connection will take; never the same one twice."""
-    while True:
-        port = secrets.choice(_PORTS)
-        if port in _given:
-            continue
-        _given.add(port)
-        with suppress(OSError), socket.socket() as probe:
-            probe.bind(("", port))
-            return port
+    """A TCP port that nobody listens on now, and that neither an outgoing connection nor another process of the test
+    run will take; never the same one twice."""
+    return find_free_ports(1)
 
 
 def accepts_connections(port: int) -> bool:
@@ -131,13 +133,21 @@ def find_public_directory() -> Path:
 
 
 def find_free_ports(count: int) -> int:
-    """The first of so many ports in a row that nobody uses."""
+    """The first of so many ports in a row, each as `find_free_port` gives them."""
     while True:
-        first = find_free_port()
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-            return first
-        except (OSError, OverflowError):
+        if len(_given) > len(_PORTS) // 2:  # those given long ago are free again
+            _given.clear()
+        first = secrets.choice(_PORTS[: 1 - count or None])
+        ports = set(range(first, first + count))
+        if ports & _given:
             continue
+        _given.update(ports)
+        if all(map(_is_free, ports)):
+            return first
+
+
+def _is_free(port: int) -> bool:
+    with suppress(OSError), socket.socket() as probe:
+        probe.bind(("", port))
+        return True
+    return False

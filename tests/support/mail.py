@@ -99,7 +99,7 @@ class SmtpServer:
     def recipients(self) -> list[str]:
         return [address for envelope, _ in self.received for address in envelope.rcpt_tos]
 
-    def wait_for(self, count: int, seconds: float = 20) -> None:
+    def wait_for(self, count: int, seconds: float = 60) -> None:
         """Until so many mails have come."""
         deadline = time.monotonic() + seconds
         while len(self.received) < count:
@@ -143,6 +143,7 @@ def smtp_server(
         options |= {"tls_context": context, "require_starttls": True}
     options.setdefault("enable_SMTPUTF8", True)
     tls = context if security == "tls" else None
+    options["ready_timeout"] = 60
     controller = Controller(server, hostname="127.0.0.1", port=server.port, ssl_context=tls, **options)
     controller.start()
     try:

@@ -91,7 +91,7 @@ def start_process(
     }
     _write_privately(directory / "order.json", json.dumps(order))
     keeper_pid = _spawn_keeper(directory)
-    if not _comes_true(lambda: (directory / "keeper.json").exists() or _has_ended(keeper_pid), seconds=10):
+    if not _comes_true(lambda: (directory / "keeper.json").exists() or _has_ended(keeper_pid), seconds=60):
         os.kill(keeper_pid, signal.SIGKILL)
     process = find_process(directory) or KeptProcess(name, directory, keeper_pid, keeper_pid)
     if not (directory / "keeper.json").exists():
