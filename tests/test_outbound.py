@@ -68,7 +68,7 @@ class Server:
             except TimeoutError:
                 continue
             with accepted:
-                accepted.settimeout(3)
+                accepted.settimeout(20)
                 try:
                     self._talk(accepted)
                 except OSError:
@@ -490,11 +490,18 @@ def test_an_endless_body_is_cut_off(server: Server) -> None:
 
 # --- Time ------------------------------------------------------------------------------------------------------------
 
+GIVEN_UP = 5.0  # seconds: much less than the servers here go on for, much more than a busy machine adds to a deadline
+
+
+def silence(connection: socket.socket) -> None:
+    """No answer, for as long as somebody waits for one."""
+    connection.recv(1)
+
 
 def drip(prefix: bytes, drop: bytes) -> Answer:
     def answer(connection: socket.socket) -> None:
         connection.sendall(prefix)
-        for _ in range(60):
+        for _ in range(300):
             connection.sendall(drop)
             time.sleep(0.05)
 
@@ -504,7 +511,7 @@ def drip(prefix: bytes, drop: bytes) -> Answer:
 @pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(lambda connection: time.sleep(1.5), id="silence"),
+        pytest.param(silence, id="silence"),
         pytest.param(drip(b"", b"H"), id="a status line that drips"),
         pytest.param(drip(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), id="headers that drip"),
         pytest.param(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b" "), id="a body that drips"),
@@ -520,7 +527,7 @@ def test_the_deadline_holds_over_everything_however_slowly_it_drips(server: Serv
     started = time.monotonic()
     with pytest.raises(FetchRefused, match=r"within 0\.4 seconds"):
         fetcher.get_json(url)
-    assert time.monotonic() - started < 1.2
+    assert time.monotonic() - started < GIVEN_UP
 
 
 def test_a_handshake_that_never_comes_ends_at_the_deadline(names: Names) -> None:
@@ -530,17 +537,17 @@ def test_a_handshake_that_never_comes_ends_at_the_deadline(names: Names) -> None
         started = time.monotonic()
         with pytest.raises(FetchRefused, match="within"):
             fetcher.get_json(f"https://client.example:{silent.getsockname()[1]}/")
-        assert time.monotonic() - started < 1.2
+        assert time.monotonic() - started < GIVEN_UP
 
 
 def test_a_resolver_that_hangs_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     released = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(5) and [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(20) and [])
     started = time.monotonic()
     try:
         with pytest.raises(FetchRefused, match="within"):
             OutboundFetcher(timeout=0.3).get_json("https://client.example/")
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < GIVEN_UP
     finally:
         released.set()
 
@@ -792,7 +799,7 @@ def test_an_announced_length_is_refused_before_any_of_the_body_has_come(server: 
 @pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(lambda connection: time.sleep(1.5), id="silence"),
+        pytest.param(silence, id="silence"),
         pytest.param(drip(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), id="headers that drip"),
         pytest.param(drip(b"HTTP/1.1 500 Oops\r\nContent-Length: 1000\r\n\r\n", b" "), id="an error that drips"),
     ],
@@ -803,7 +810,7 @@ def test_the_deadline_holds_for_a_post(server: Server, answer: Answer) -> None:
     started = time.monotonic()
     with pytest.raises(FetchRefused, match=r"within 0\.4 seconds") as refused:
         fetcher.send("POST", url, body=b"x")
-    assert time.monotonic() - started < 1.2
+    assert time.monotonic() - started < GIVEN_UP
     assert type(refused.value) is FetchRefused, "it may have been carried out"
 
 
@@ -816,7 +823,7 @@ def test_the_deadline_holds_while_a_server_reads_too_slowly(authority: Authority
         started = time.monotonic()
         with pytest.raises(FetchRefused, match=r"within 0\.6 seconds") as refused:
             fetcher.send("POST", f"{scheme}://127.0.0.1:{server.port}/", body=b"x" * 30_000_000)
-        assert time.monotonic() - started < 1.4
+        assert time.monotonic() - started < GIVEN_UP
         assert type(refused.value) is FetchRefused
     finally:
         server.close()
@@ -850,7 +857,7 @@ def test_a_resolver_or_a_connection_that_hangs_has_sent_nothing(monkeypatch: pyt
     with pytest.raises(NotSent, match="within"):
         OutboundFetcher().send("POST", "https://client.example/", body=b"x")
     released = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(5) and [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(20) and [])
     try:
         with pytest.raises(NotSent, match="within"):
             OutboundFetcher(timeout=0.2).send("POST", "https://client.example/", body=b"x")
@@ -965,7 +972,7 @@ def test_a_session_is_given_an_error_status_as_any_answer(server: Server, status
 
 
 def test_a_session_is_refused_what_the_guard_refuses(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    fetcher, url = allowed(server, timeout=0.4, max_bytes=10)
+    fetcher, url = allowed(server, timeout=1.5, max_bytes=10)
     session = guarded(requests.Session(), fetcher)
     server.answer = http(b"", "302 Found", f"Location: {url}/elsewhere")
     with pytest.raises(FetchRefused, match="status 302"):
@@ -973,8 +980,8 @@ def test_a_session_is_refused_what_the_guard_refuses(server: Server, monkeypatch
     server.answer = http(b"x" * 11)
     with pytest.raises(FetchRefused, match="more than 10 bytes"):
         session.get(url, stream=True)
-    server.answer = lambda connection: time.sleep(1)
-    with pytest.raises(FetchRefused, match=r"within 0\.4 seconds"):
+    server.answer = silence
+    with pytest.raises(FetchRefused, match=r"within 1\.5 seconds"):
         session.get(url, timeout=60)
     assert len(server.requests) == 3
     monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("connected"))

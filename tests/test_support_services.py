@@ -126,7 +126,7 @@ def test_caddy_serves_https_that_its_own_authority_vouches_for(bench: Bench, tmp
     with bench.caddy(caddyfile, port=port, environment={"PORT": str(port)}) as caddy:
         session = requests.Session()
         session.trust_env = False
-        answer = session.get(f"https://localhost:{port}/", verify=str(caddy.root_certificate), timeout=10)
+        answer = session.get(f"https://localhost:{port}/", verify=str(caddy.root_certificate), timeout=30)
         session.close()
     assert (answer.text, answer.headers["Server"]) == ("hello", "Caddy")
 
@@ -171,7 +171,7 @@ def test_a_test_run_that_is_killed_leaves_no_server_and_no_file() -> None:
         servers = {process.name: process for process in found if process is not None}
         assert servers.keys() == {"sleeper", "redis"}
         run.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while (alive := {name for name, server in servers.items() if exists(server.pid)}) or directory.exists():
         assert time.monotonic() < deadline, f"still running: {alive}; still there: {directory}"
         time.sleep(0.05)
@@ -263,7 +263,7 @@ def run_suite(tmp_path: Path) -> RunSuite:
         clean = {name: value for name, value in os.environ.items() if name != "CI" and not name.startswith("PYTEST")}
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no", *arguments]
         result = subprocess.run(
-            command, cwd=suite, env={**clean, **environment}, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=suite, env={**clean, **environment}, capture_output=True, text=True, timeout=300, check=False
         )
         return result.returncode, result.stdout + result.stderr
 

@@ -7,7 +7,6 @@ import secrets
 import statistics
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from idp.store.sign_in_failures import FREE_TRIES
 from idp.store.users import NewUser
 from tests.support.accounts import PASSWORD
 from tests.support.authorize import signed_in
-from tests.support.crowd import at_once, patiently
+from tests.support.crowd import at_once
 from tests.support.idp_server import ServerUnderTest, TimedServer, make_settings, prepare, running_server, timed_server
 from tests.support.mail import mails_to
 from tests.support.relying_party import Browser, Page
@@ -60,16 +59,17 @@ def plain(body: str, name: str) -> str:
 
 @pytest.mark.asvs("6.3.1")
 def test_after_a_few_tries_not_even_the_right_password_is_taken_from_a_stranger(guarded: TimedServer) -> None:
-    user = guarded.add_user()
+    user, began = guarded.add_user(), time.monotonic()
     block(guarded, user.username)
     wrong, right = try_once(guarded, user.username), try_once(guarded, user.username, PASSWORD)
     assert (wrong.status, right.status) == (429, 429)
-    assert 25 <= int(right.response.headers["Retry-After"]) <= 30
+    assert 29 - (time.monotonic() - began) <= int(right.response.headers["Retry-After"]) <= 30
     assert "idp_session" not in right.browser.http.cookies
     assert right.id == "login-page"
     assert "not even the right password" in right.text
     assert right.soup.find(id="to-recover") is not None
-    assert right.soup.find(id="error-summary").get_text() == wrong.soup.find(id="error-summary").get_text()  # type: ignore[union-attr]
+    said = [re.sub(r"\d+ seconds", "", page.soup.find(id="error-summary").get_text()) for page in (wrong, right)]  # type: ignore[union-attr]
+    assert said[0] == said[1]
     guarded.forward(31)
     assert try_once(guarded, user.username, PASSWORD).status == 303
 
@@ -95,13 +95,13 @@ def test_stuffing_from_many_addresses_is_caught_at_the_account(tmp_path: Path, s
 
 @pytest.mark.asvs("6.3.1")
 def test_parallel_guesses_at_several_workers_cannot_exceed_the_limit(tmp_path: Path, signing_keys: Path) -> None:
-    with running_server(tmp_path, keys_from=signing_keys, workers="3", password_hashing_concurrency="8") as server:
+    enough = {"threads": str(FREE_TRIES + 3)}  # so that no process is too busy for a try that is counted already
+    with running_server(tmp_path, keys_from=signing_keys, workers="3", **enough) as server:
         user = server.add_user()
         pages = [Browser(server, Connection="close").open("/login") for _ in range(24)]
 
         def guess(index: int) -> int:
-            send = partial(pages[index].submit, "login", username=user.username, password=WRONG)
-            return patiently(send).status_code  # a 503 was no try
+            return pages[index].submit("login", username=user.username, password=WRONG).status_code
 
         statuses = at_once(24, guess)
         assert sorted(statuses) == [200] * FREE_TRIES + [429] * (24 - FREE_TRIES)

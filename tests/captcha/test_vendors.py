@@ -218,7 +218,7 @@ def test_a_slow_vendor_costs_bounded_time(asking: Asking) -> None:
     server = asking("hcaptcha", outbound_timeout="1")
     began = time.monotonic()
     page = try_to_sign_in(server, "hcaptcha", make_answer(fault="hanging"))
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 10  # the vendor would take thirty seconds
     assert is_signed_in(page)
 
 
@@ -227,11 +227,14 @@ def test_many_answers_at_a_slow_vendor_leave_threads_for_others_and_open_no_door
     asking: Asking, threads: str, waiting: int
 ) -> None:
     server = asking("hcaptcha", outbound_timeout="4", threads=threads)
+    forms = [(Browser(server).open("/login"), server.add_user().username) for _ in range(3)]
     pages: list[Page] = []
-    tries = [
-        threading.Thread(target=lambda: pages.append(try_to_sign_in(server, "hcaptcha", make_answer(fault="hanging"))))
-        for _ in range(3)
-    ]
+
+    def send(form: Page, username: str) -> None:
+        given = {FIELDS["hcaptcha"]: make_answer(fault="hanging")}
+        pages.append(form.browser.page(form.submit("login", username=username, password=PASSWORD, **given)))
+
+    tries = [threading.Thread(target=send, args=form) for form in forms]
     for each in tries:
         each.start()
     for each in tries:

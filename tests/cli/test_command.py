@@ -13,6 +13,8 @@ from idp.cli import COMMANDS, main
 from tests.cli.conftest import Idp, run_idp
 from tests.cli.environment import clean_environment
 
+PROCESSOR_SECONDS = 0.4  # of a command that loads nothing it does not need
+
 
 def all_commands() -> Iterator[list[str]]:
     context = click.Context(main)
@@ -36,14 +38,16 @@ def test_help_answers_at_once_and_loads_nothing_it_does_not_need(tmp_path: Path)
     script += "finally: print([m for m in ('sqlalchemy', 'alembic', 'flask', 'joserfc', 'rich') if m in sys.modules])"
     run = [sys.executable, "-c", script]
     spent = []
-    for _ in range(3):
+    for _ in range(12):  # the best of a few: a busy machine takes more processor time as well
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(run, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        if spent[-1] < PROCESSOR_SECONDS:
+            break
     assert done.stdout.endswith("[]\n")
     assert all(name in done.stdout for name in COMMANDS)
-    assert min(spent) < 0.4  # seconds of processor time, which do not depend on what else the machine does
+    assert min(spent) < PROCESSOR_SECONDS, spent
 
 
 @pytest.mark.parametrize(

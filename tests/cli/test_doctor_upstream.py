@@ -35,7 +35,7 @@ class StandIns:
     variables: dict[str, str]
 
     def break_keys(self, kind: str, fault: str | None) -> None:
-        answer = requests.post(f"{self.sandbox.origins[kind]}/sandbox/faults", json={"keys": fault}, timeout=10)
+        answer = requests.post(f"{self.sandbox.origins[kind]}/sandbox/faults", json={"keys": fault}, timeout=60)
         assert answer.status_code == 200
 
 

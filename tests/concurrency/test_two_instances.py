@@ -53,8 +53,8 @@ def kill(instance: ServerUnderTest) -> None:
     """Master and workers at once, without a word."""
     assert instance.process is not None
     os.killpg(instance.process.pid, signal.SIGKILL)
-    instance.process.wait(10)
-    deadline = time.monotonic() + 10
+    instance.process.wait(60)
+    deadline = time.monotonic() + 60
     while accepts_connections(instance.settings.port):  # until the last worker has gone, its socket is there
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -23,7 +23,7 @@ from tests.support.relying_party import TIMEOUT, Browser, RelyingParty
 ROOT = Path(__file__).parent.parent.parent
 API = "https://api.example.com"
 SCOPE = "openid orders.read"
-STARTS_WITHIN_SECONDS = 30
+STARTS_WITHIN_SECONDS = 120
 
 
 @dataclass(frozen=True)

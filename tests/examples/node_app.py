@@ -18,7 +18,7 @@ from tests.support.machine import ProgramMissing, find_free_port, find_needed
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 BUILDS_WITHIN_SECONDS = 300
-STARTS_WITHIN_SECONDS = 60
+STARTS_WITHIN_SECONDS = 120
 GENERATED = {"node_modules", ".next", "next-env.d.ts"}
 
 

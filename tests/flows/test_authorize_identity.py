@@ -66,7 +66,7 @@ def test_a_hint_signed_by_a_retired_key_is_still_a_hint(timed: TimedServer) -> N
     timed.forward(10)
     import time
 
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while header_kid(fresh := tokens_for(client, browser)["id_token"]) == header_kid(hint):
         assert time.monotonic() < deadline, "the rotation was not noticed"
         time.sleep(0.2)

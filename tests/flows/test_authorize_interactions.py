@@ -195,9 +195,9 @@ def test_a_browser_that_keeps_no_cookies_is_told_so(server: ServerUnderTest, bro
 def test_an_interaction_expires_with_a_page_that_says_how_to_start_again(timed: TimedServer) -> None:
     client, user, browser = trusted_party(timed), timed.add_user(), Browser(timed)
     asked = ask(client, browser)
-    timed.forward(timed.settings.interaction_lifetime - 5)
+    timed.forward(timed.settings.interaction_lifetime - 60)
     assert browser.open(asked.response.url).id == "login-page"
-    timed.forward(10)
+    timed.forward(65)
     assert_is_over(browser.open(asked.response.url))
     assert_is_over(Page(browser, asked.page.submit("login", username=user.username, password=PASSWORD)))
     assert_is_over(browser.open(f"/authorize/{interaction_of(asked.page)}"))

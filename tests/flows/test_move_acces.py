@@ -244,7 +244,7 @@ def test_health_looks_at_the_database_and_redis(system: System, tmp_path: Path, 
 # --- Load
 
 PEOPLE, AT_ONCE = 500, 50
-PER_SECOND, SAMPLES, ROUNDS = 20, 40, 4
+PER_SECOND, SAMPLES, ROUNDS = 20, 40, 12
 P95_SECONDS = 0.2
 
 

@@ -15,7 +15,7 @@ SPEC = "Initiating User Registration via OpenID Connect"
 
 
 def prompts_of(server: ServerUnderTest) -> list[str]:
-    found = requests.get(server.url("/.well-known/openid-configuration"), timeout=10).json()
+    found = requests.get(server.url("/.well-known/openid-configuration"), timeout=30).json()
     return list(found["prompt_values_supported"])
 
 

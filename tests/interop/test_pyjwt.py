@@ -21,7 +21,7 @@ pytestmark = pytest.mark.interop
 
 API = "https://api.example.com"
 JWKS_MAX_AGE_SECONDS = 2
-NOTICED_WITHIN_SECONDS = 20  # generous, for a busy machine
+NOTICED_WITHIN_SECONDS = 60  # generous, for a busy machine
 RELOADED_WITHIN_SECONDS = 1.2  # a process looks for changed keys every second
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -205,11 +206,12 @@ def test_signing_costs_little_more_than_the_bare_rsa_signature(keys: SigningKeys
 
     def cost(action: Any) -> float:
         started = time.thread_time()
-        for _ in range(20):
+        for _ in range(5):
             action()
         return time.thread_time() - started
 
-    rounds = 8
-    with_us = min(cost(lambda: sign(CLAIMS, key, typ="at+jwt")) for _ in range(rounds))
-    without = min(cost(lambda: bare.sign(b"x" * 400, PKCS1v15(), SHA256())) for _ in range(rounds))
-    assert with_us < without * 1.5  # 1.03 when measured at rest; the rest is room for a busy machine
+    ratios = [
+        cost(lambda: sign(CLAIMS, key, typ="at+jwt")) / cost(lambda: bare.sign(b"x" * 400, PKCS1v15(), SHA256()))
+        for _ in range(31)  # in turns, since what else the machine does makes both of one turn slower
+    ]
+    assert statistics.median(ratios) < 1.5, ratios  # 1.03 when measured at rest; the rest is room for a busy machine

@@ -222,7 +222,7 @@ def test_a_server_that_never_says_a_word_is_given_up_after_a_while(open_one: Ope
         office = open_one(**plain(port), outbound_timeout="1")
         sent, began = office.send(), time.monotonic()
         assert not office.deliver()
-        assert 2 < time.monotonic() - began < 8
+        assert 2 < time.monotonic() - began < 30
     assert "does not answer in time" in error_of(office, sent)
 
 
@@ -232,11 +232,11 @@ def test_a_mail_is_not_begun_when_all_before_it_took_too_long_for_its_claim(
     name_recipient = smtplib.SMTP.rcpt
 
     def slow(client: smtplib.SMTP, *arguments: str, **options: str) -> tuple[int, bytes]:
-        time.sleep(0.6)
+        time.sleep(2.2)
         return name_recipient(client, *arguments, **options)
 
     monkeypatch.setattr(smtplib.SMTP, "rcpt", slow)
-    monkeypatch.setattr(smtp, "TIMEOUT_FACTOR", 0.1)  # half a second
+    monkeypatch.setattr(smtp, "TIMEOUT_FACTOR", 0.4)  # two seconds
     sent = office.send()
     assert office.deliver()
     assert office.find(sent).state == "waiting"
@@ -268,7 +268,7 @@ def test_in_production_without_a_mail_server_mails_wait_for_one(open_one: OpenOf
 @pytest.fixture
 def wall() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(5)
+        listening.settimeout(60)
         yield listening
 
 
@@ -286,6 +286,6 @@ def test_whatever_answers_there_the_mail_waits(open_one: OpenOffice, wall: socke
     office = open_one(**plain(wall.getsockname()[1]), outbound_timeout="1")
     sent = office.send()
     assert not office.deliver()
-    thread.join(5)
+    thread.join(60)
     assert office.find(sent).state == "waiting"
     assert "cannot be used" in error_of(office, sent)

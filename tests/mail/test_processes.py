@@ -38,7 +38,7 @@ def states(store: Store) -> collections.Counter[str]:
     return collections.Counter(mail.state for mail in store.mail_outbox.list(limit=1000))
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline
@@ -77,7 +77,7 @@ def test_two_instances_of_three_processes_send_each_mail_exactly_once(
         for number in range(MAILS):
             server = one if number % 2 else two
             write(server.settings, server.store, f"person{number}@example.com")
-        post.wait_for(MAILS, 30)
+        post.wait_for(MAILS, 120)
         wait_until(lambda: states(one.store) == {"sent": MAILS})
         time.sleep(2.5)  # another round of everybody
         assert sorted(post.recipients) == sorted(f"person{number}@example.com" for number in range(MAILS))
@@ -99,12 +99,12 @@ def test_mails_outlive_the_server_that_is_killed_and_the_mail_server_that_is_dow
         wait_until(lambda: any(mail.tries for mail in server.store.mail_outbox.list()))
         assert server.process is not None
         os.killpg(server.process.pid, signal.SIGKILL)
-        server.process.wait(10)
+        server.process.wait(60)
         assert states(server.store) == {"waiting": 10}
+        untried = sum(mail.tries == 0 for mail in server.store.mail_outbox.list())
+        assert untried >= 5
         with smtp_server(port=port) as post:
             start(server)
-            untried = sum(mail.tries == 0 for mail in server.store.mail_outbox.list())
-            assert untried >= 5
             post.wait_for(untried)
             assert len(set(post.recipients)) == len(post.recipients)
 
@@ -117,7 +117,7 @@ def test_a_server_that_is_asked_to_stop_finishes_the_mail_that_it_is_handing_ove
 
     def slow() -> None:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(60)
 
     with (
         smtp_server() as post,
@@ -125,11 +125,11 @@ def test_a_server_that_is_asked_to_stop_finishes_the_mail_that_it_is_handing_ove
     ):
         post.answer_data = slow
         write(server.settings, server.store, "ada@example.com")
-        assert begun.wait(10)
+        assert begun.wait(60)
         assert server.process is not None
         server.process.terminate()
         threading.Timer(1, go_on.set).start()
-        server.process.wait(15)
+        server.process.wait(60)
         assert states(server.store) == {"sent": 1}
         assert post.recipients == ["ada@example.com"]
 
@@ -138,7 +138,7 @@ def test_a_server_that_is_asked_to_stop_finishes_the_mail_that_it_is_handing_ove
 def test_no_page_waits_for_a_mail_server_that_never_answers(tmp_path: Path, signing_keys: Path) -> None:
     with (
         silent_server() as port,
-        running_server(tmp_path, keys_from=signing_keys, workers="1", outbound_timeout="2", **plain(port)) as server,
+        running_server(tmp_path, keys_from=signing_keys, workers="1", outbound_timeout="10", **plain(port)) as server,
     ):
         people = [server.add_user().email for _ in range(6)]
         browser, taken = Browser(server), []
@@ -148,9 +148,12 @@ def test_no_page_waits_for_a_mail_server_that_never_answers(tmp_path: Path, sign
             began = time.monotonic()
             assert page.submit("recover", email=str(email)).status_code == 303
             taken.append(time.monotonic() - began)
-        assert max(taken) < 1
+        assert max(taken) < 5  # the mail server is waited for six times as long
         assert states(server.store) == {"waiting": len(people)}
         assert any(mail.claimed_until for mail in server.store.mail_outbox.list())  # one is being tried all the while
+        assert server.process is not None
+        os.killpg(server.process.pid, signal.SIGKILL)  # the process would else wait for the mail server
+        server.process.wait(60)
 
 
 def test_the_language_of_a_mail_is_that_of_the_page(server: ServerUnderTest) -> None:

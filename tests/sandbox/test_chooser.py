@@ -20,7 +20,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def page_of(visitor: Visitor, **asked: str | None) -> str:
-    answer = requests.get(visitor.url(**asked), timeout=10)
+    answer = requests.get(visitor.url(**asked), timeout=30)
     assert answer.status_code == 200
     return answer.text
 
@@ -60,13 +60,13 @@ def test_what_was_asked_cannot_break_out_of_the_page(visitor: MakeVisitor) -> No
 
 
 def test_the_page_lets_the_browser_load_nothing_from_elsewhere(visitor: MakeVisitor) -> None:
-    answer = requests.get(visitor("google").url(), timeout=10)
+    answer = requests.get(visitor("google").url(), timeout=30)
     assert answer.headers["Content-Security-Policy"].startswith(
         "default-src 'none'; style-src 'self'; script-src 'self'"
     )
     assert answer.headers["Cache-Control"] == "no-store"
     for path in re.findall(r'(?:href|src)="(/[^"]+)"', answer.text):
-        assert requests.get(visitor("google").origin + path, timeout=10).status_code == 200
+        assert requests.get(visitor("google").origin + path, timeout=30).status_code == 200
 
 
 @every_kind
@@ -88,7 +88,7 @@ def test_a_request_that_cannot_be_trusted_is_refused_on_a_page(
     visitor: MakeVisitor, kind: str, changed: dict[str, str | None], reason: str
 ) -> None:
     for answer in (
-        requests.get(visitor(kind).url(**changed), timeout=10),
+        requests.get(visitor(kind).url(**changed), timeout=30),
         visitor(kind).post("new", asked=changed),
     ):
         assert answer.status_code == 400

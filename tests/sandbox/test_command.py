@@ -1,7 +1,6 @@
 """`idp sandbox`: what it prints, how it ends, and that production is refused."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -15,18 +14,10 @@ import pytest
 import requests
 
 from tests.cli.environment import clean_environment
+from tests.support.machine import find_free_ports
 
 ROOT = Path(__file__).parent.parent.parent
 SANDBOX = [sys.executable, "-m", "idp.cli", "sandbox"]
-
-
-def free_ports() -> int:
-    """The first of seven ports that are free, one after the other."""
-    begin = 20_101 + os.getpid() % 1000 * 7  # processes of one test run look in different places
-    for first in range(begin, begin + 3000, 7):
-        if all(_is_free(port) for port in range(first, first + 7)):
-            return first
-    raise AssertionError("no seven ports are free")
 
 
 def _is_free(port: int) -> bool:
@@ -62,18 +53,18 @@ def read_until(process: "subprocess.Popen[str]", last: str) -> str:
 
 @pytest.mark.parametrize("ending", ["SIGTERM", "SIGINT", "end of input"])
 def test_it_says_where_the_stand_ins_are_and_ends_when_told(tmp_path: Path, ending: str) -> None:
-    first = free_ports()
+    first = find_free_ports(7)
     with running(tmp_path, "--port", str(first), "--until-eof") as process:
         told = read_until(process, "To stop")
         assert f"Google     google     http://127.0.0.1:{first}\n" in told
         assert f"IDP_UPSTREAM_ACME_ISSUER=http://127.0.0.1:{first + 6}\n" in told
-        assert requests.get(f"http://127.0.0.1:{first + 6}/jwks", timeout=10).status_code == 200
+        assert requests.get(f"http://127.0.0.1:{first + 6}/jwks", timeout=30).status_code == 200
         if ending == "end of input":
             assert process.stdin is not None
             process.stdin.close()
         else:
             process.send_signal(signal.Signals[ending])
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
     assert all(_is_free(port) for port in range(first, first + 7))
@@ -81,22 +72,22 @@ def test_it_says_where_the_stand_ins_are_and_ends_when_told(tmp_path: Path, endi
 
 
 def test_a_closed_input_alone_does_not_end_it(tmp_path: Path) -> None:
-    with running(tmp_path, "--port", str(free_ports())) as process:
+    with running(tmp_path, "--port", str(find_free_ports(7))) as process:
         read_until(process, "To stop")
         assert process.stdin is not None
         process.stdin.close()
         time.sleep(0.5)
         assert process.poll() is None
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def test_programs_read_the_same_as_json(tmp_path: Path) -> None:
-    first = free_ports()
+    first = find_free_ports(7)
     with running(tmp_path, "--json", IDP_SANDBOX_PORT=str(first)) as process:
         told = json.loads(read_until(process, "}"))
         process.terminate()
-        process.wait(10)
+        process.wait(60)
     assert told["origins"]["apple"] == f"http://127.0.0.1:{first + 3}"
     assert told["environment"]["IDP_UPSTREAM_APPLE_SANDBOX_URL"] == told["origins"]["apple"]
 
@@ -114,7 +105,7 @@ def test_programs_read_the_same_as_json(tmp_path: Path) -> None:
 def test_production_is_refused_with_a_plain_sentence(tmp_path: Path, more: dict[str, str]) -> None:
     good = {"IDP_ENV": "production", "IDP_ARGON2_MEMORY_KIB": "19456", **more}
     with running(tmp_path, **good) as process:
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert out == ""
     assert err.strip() == (
@@ -129,7 +120,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with running(tmp_path, "--port", str(min(port, 65_529))) as process:
-            _, err = process.communicate(timeout=20)
+            _, err = process.communicate(timeout=120)
     if port <= 65_529:
         assert process.returncode == 1
         assert err.startswith(f"127.0.0.1:{port} is in use. Choose seven other ports")

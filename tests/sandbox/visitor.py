@@ -19,7 +19,7 @@ import requests
 from idp.settings import UpstreamSettings
 
 CALLBACK = "http://localhost:9/callback"
-PATIENCE = 10
+PATIENCE = 60
 
 AUTHORIZE = {
     "google": "/accounts.google.com/o/oauth2/v2/auth",

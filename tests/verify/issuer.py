@@ -57,7 +57,7 @@ class Issuer:
 
     def fetch(self, url: str) -> bytes:
         self.fetched.append(url)
-        assert self.gate.wait(10)
+        assert self.gate.wait(60)
         if self.is_down or url not in self.documents:
             raise FetchFailed(f"{url}: down")
         document = self.documents[url]

@@ -71,7 +71,7 @@ def dripping_head(web: BaseHTTPRequestHandler) -> None:
 
 
 def silent(web: BaseHTTPRequestHandler) -> None:
-    time.sleep(2)
+    time.sleep(60)
 
 
 def test_a_document_is_read_whole() -> None:
@@ -101,7 +101,7 @@ def test_any_other_answer_fails_within_the_time(answer: Answer) -> None:
             pass
         else:  # cut off in the middle: never a whole document
             assert document.strip() == b""
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 15
 
 
 def test_the_size_is_limited() -> None:

@@ -139,7 +139,7 @@ def test_the_last_keys_serve_while_the_server_is_down_and_new_ones_after_it(own:
 
 def wait_for_another_key(server: ServerUnderTest, before: str) -> str:
     """The first token signed with another key; the workers notice a rotation within a second or so."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         token = str(get_tokens(server)["access_token"])
         if header_of(token)["kid"] != header_of(before)["kid"]:
@@ -149,7 +149,7 @@ def wait_for_another_key(server: ServerUnderTest, before: str) -> str:
 
 
 def wait_until_let_in(verifier: TokenVerifier, token: str) -> bool:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             return bool(verifier.verify(token))

