@@ -1,5 +1,7 @@
 """What begins with a mail, in Chromium: an invitation, a reset that an operator starts, a new address and its end."""
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -43,9 +45,9 @@ def choose_password(page: Page, password: str) -> None:
 
 @pytest.mark.parametrize("screen", SCREENS)
 def test_an_invited_person_makes_an_account_and_later_takes_the_reset_that_an_operator_started(
-    browser_page: Pages, server: ServerUnderTest, screen: dict[str, object]
+    browser_page: Pages, server: ServerUnderTest, screen: dict[str, Any]
 ) -> None:
-    page, email = browser_page(**screen), new_email()  # type: ignore[arg-type]
+    page, email = browser_page(**screen), new_email()
     complaints = complaints_of(page)
     show(page, sent_by_operator(server, "invite", email), "sign-up")
     language = page.get_attribute("html", "lang")
@@ -76,9 +78,9 @@ def test_an_invited_person_makes_an_account_and_later_takes_the_reset_that_an_op
 @pytest.mark.asvs("6.3.7")
 @pytest.mark.parametrize("screen", SCREENS)
 def test_a_new_address_is_confirmed_by_its_link_and_taken_back_by_the_old_one_which_then_recovers_the_account(
-    browser_page: Pages, server: ServerUnderTest, screen: dict[str, object]
+    browser_page: Pages, server: ServerUnderTest, screen: dict[str, Any]
 ) -> None:
-    user, intruder, owner = server.add_user(), browser_page(**screen), browser_page(**screen)  # type: ignore[arg-type]
+    user, intruder, owner = server.add_user(), browser_page(**screen), browser_page(**screen)
     old, new = str(user.email), new_email()
     said = complaints_of(intruder), complaints_of(owner)
     intruder.goto(server.url("/account/email"))
