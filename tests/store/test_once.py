@@ -10,6 +10,7 @@ from sqlalchemy import select
 from idp.store import Store
 from idp.store.passkeys import Passkey
 from idp.store.tables import refresh_tokens
+from idp.store.users import NewUser
 from tests.store.conftest import migrated, opened
 from tests.store.contenders import ACTS, THREADS, contend
 from tests.store.samples import NOW, add_grant, add_user, redeem, unique
@@ -100,14 +101,20 @@ def test_revoking_one_access_token_many_times_at_once_is_no_fault(store: Store, 
     assert store.grants.find_live(grant.id, f"{grant.id}.x") is None
 
 
+def add_user_with_app_and_passkeys(store: Store, count: int) -> tuple[NewUser, list[str]]:
+    """The person, and the keys of their passkeys."""
+    user = add_user(store)
+    store.totp.save(user.id, "sealed", step=0, now=NOW)
+    passkeys = [Passkey(user.id, unique("id"), "key", 0, "Key") for _ in range(count)]
+    assert all(store.passkeys.add(passkey, now=NOW) for passkey in passkeys)
+    return user, [passkey.key for passkey in passkeys]
+
+
 def test_of_factors_that_are_removed_at_the_same_instant_one_stays(store: Store, contest: Contest) -> None:
     """Each is removed by somebody who has seen that there are others, and so was not asked."""
     for _ in range(ROUNDS):
-        user = add_user(store)
-        store.totp.save(user.id, "sealed", step=0, now=NOW)
-        keys = [Passkey(user.id, unique("id"), "key", 0, "Key") for _ in range(5)]
-        assert all(store.passkeys.add(key, now=NOW) for key in keys)
-        removed = contest("remove_factor", user.id, [None, *(key.key for key in keys)])
+        user, keys = add_user_with_app_and_passkeys(store, 5)
+        removed = contest("remove_factor", user.id, [None, *keys])
         assert removed.count(True) == 5
         assert int(store.totp.find(user.id) is not None) + len(store.passkeys.list_of(user.id)) == 1
 
@@ -115,11 +122,8 @@ def test_of_factors_that_are_removed_at_the_same_instant_one_stays(store: Store,
 def test_of_the_passkeys_that_alone_open_an_account_one_stays(store: Store, contest: Contest) -> None:
     """An app beside them is a factor and opens nothing."""
     for _ in range(ROUNDS):
-        user = add_user(store)
-        store.totp.save(user.id, "sealed", step=0, now=NOW)
-        keys = [Passkey(user.id, unique("id"), "key", 0, "Key") for _ in range(6)]
-        assert all(store.passkeys.add(key, now=NOW) for key in keys)
-        assert contest("remove_way_in", user.id, [key.key for key in keys]).count(True) == 5
+        user, keys = add_user_with_app_and_passkeys(store, 6)
+        assert contest("remove_way_in", user.id, keys).count(True) == 5
         assert len(store.passkeys.list_of(user.id)) == 1
 
 
